@@ -1,0 +1,1 @@
+//! Configuration of Tollgate: one file a section

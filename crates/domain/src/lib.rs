@@ -1,0 +1,1 @@
+//! The rules of Tollgate: users, keys, tiers, permissions, windows, usage

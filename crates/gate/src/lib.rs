@@ -1,0 +1,1 @@
+//! The line: authenticate, authorise, limit, reserve, forward, settle, record

@@ -1,0 +1,1 @@
+//! Postgres and SQLite behind one set of queries

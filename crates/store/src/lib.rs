@@ -1,0 +1,1 @@
+//! The ports of Tollgate's storage, and the suite that every implementation must pass

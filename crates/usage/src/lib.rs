@@ -1,0 +1,1 @@
+//! Metering, recording, quota and analytics
