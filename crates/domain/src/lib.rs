@@ -16,6 +16,7 @@ pub mod email;
 pub mod event;
 pub mod id;
 pub mod key;
+pub mod latency;
 pub mod limit;
 pub mod permission;
 pub mod quota;

@@ -69,6 +69,10 @@ impl Bucket {
         (self.0 & ((1 << LATEST_BITS) - 1)).cast_signed()
     }
 
+    const fn remove_one(&mut self) {
+        self.0 = self.0.saturating_sub(1 << LATEST_BITS);
+    }
+
     fn add(&mut self, count: u64, latest_ms: i64) {
         let count = self.count().saturating_add(count).min(MAX_COUNT);
         let latest = self.latest_ms().max(latest_ms).cast_unsigned();
@@ -111,6 +115,23 @@ impl Window {
         }
         self.total = self.total.saturating_add(count);
         self.drop_before(number.saturating_sub(self.kind.max_buckets()).saturating_add(1));
+    }
+
+    /// Takes one request admitted at `time` back, as if it had never been; the bucket's latest admission
+    /// stays, so others may leave a bucket's width late but never early.
+    pub fn take_back(&mut self, time: Time) {
+        let number = ceil_ms(time).div_euclid(self.kind.bucket_ms());
+        let at = usize::try_from(number.saturating_sub(self.head)).ok();
+        let Some(bucket) = at.and_then(|at| self.buckets.get_mut(at)).filter(|bucket| bucket.count() > 0)
+        else {
+            return;
+        };
+        bucket.remove_one();
+        self.total = self.total.saturating_sub(1);
+        while self.buckets.back().is_some_and(|bucket| bucket.count() == 0) {
+            self.buckets.pop_back();
+        }
+        self.drop_before(self.head);
     }
 
     /// Drops what lies before bucket `number`, and empty buckets at the head.
@@ -220,6 +241,13 @@ impl Windows {
     pub fn add(&mut self, time: Time, count: u64) {
         for window in &mut self.0 {
             window.add(time, count);
+        }
+    }
+
+    /// Takes one request admitted at `time` back from all three.
+    pub fn take_back(&mut self, time: Time) {
+        for window in &mut self.0 {
+            window.take_back(time);
         }
     }
 

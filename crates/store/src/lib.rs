@@ -1,1 +1,55 @@
-//! The ports of Tollgate's storage, and the suite that every implementation must pass
+//! The ports of storage: one small trait a noun, and the suite that every implementation must pass.
+//!
+//! **Owns** what use cases ask of a database, as plain data: [`UserStore`], [`KeyStore`],
+//! [`SessionStore`], [`ChangeStore`], [`EventStore`], [`UsageStore`]; the [`StoreError`] that all share;
+//! and the [`Directory`], the memory of what was read.
+//!
+//! **Must never see** diesel, a server or a runtime. A method is one transaction that takes all that must
+//! happen together; what is not there is `Ok(None)`, never an error.
+//!
+//! To add a method: write it here with its errors, give it a test in `suite/`, implement it in
+//! `persistence` in the file of the same name.
+
+pub mod change;
+pub mod directory;
+pub mod error;
+pub mod event;
+pub mod key;
+pub mod page;
+pub mod session;
+#[cfg(feature = "suite")]
+pub mod suite;
+pub mod usage;
+pub mod user;
+
+use std::sync::Arc;
+
+pub use change::{Change, ChangeListener, ChangeStore, Changes};
+pub use directory::{Directory, Lookup};
+pub use error::StoreError;
+pub use event::{Admitted, EventStore, Folded, StreamId};
+pub use key::{EditorKey, KeyFilter, KeyStore, ListedKey, NewKey};
+pub use page::{Page, PageRequest};
+pub use session::{NewSession, SessionStore};
+pub use usage::{KeyTotals, Stats, Totals, UsageScope, UsageStore};
+pub use user::{Credentials, NewUser, UserStore};
+
+/// A change to one record, applied to what its transaction has read. It may run more than once.
+pub type Edit<T> = Arc<dyn Fn(&mut T) + Send + Sync>;
+
+/// Every port, as one installation has them.
+#[derive(Clone)]
+pub struct Stores {
+    /// Users.
+    pub users: Arc<dyn UserStore>,
+    /// API keys.
+    pub keys: Arc<dyn KeyStore>,
+    /// Sessions.
+    pub sessions: Arc<dyn SessionStore>,
+    /// What changed, for other processes' memories.
+    pub changes: Arc<dyn ChangeStore>,
+    /// Usage events: writing and folding.
+    pub events: Arc<dyn EventStore>,
+    /// Sums of usage.
+    pub usage: Arc<dyn UsageStore>,
+}

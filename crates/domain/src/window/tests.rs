@@ -45,6 +45,22 @@ fn free_at_passes_over_as_many_buckets_as_a_lowered_limit_needs() {
 }
 
 #[test]
+fn what_is_taken_back_was_never_there() {
+    let mut window = Window::new(WindowKind::Minute);
+    for second in [0, 1, 1, 5] {
+        window.add(at(second * 1_000_000), 1);
+    }
+    window.take_back(at(0));
+    window.take_back(at(5_000_000));
+    assert_eq!(window.inside(at(6_000_000)), 2);
+    window.take_back(at(5_000_000));
+    assert_eq!(window.inside(at(6_000_000)), 2, "only what was added can be taken back");
+    window.take_back(at(1_000_000));
+    window.take_back(at(1_000_000));
+    assert_eq!((window.inside(at(6_000_000)), window.next_leaves()), (0, None));
+}
+
+#[test]
 fn the_queue_stays_short() {
     for (kind, most) in [(WindowKind::Minute, 61), (WindowKind::Hour, 61), (WindowKind::Day, 97)] {
         let mut window = Window::new(kind);

@@ -1,0 +1,174 @@
+//! The memory of keys, users and sessions: what the line reads instead of a database.
+//!
+//! Filled from the stores, emptied by changes. A fill is kept only if nothing was forgotten since it was
+//! asked for, so a slow read can never bring a revoked key back. Bounded in entries' bytes; what was
+//! counted lives elsewhere and is not lost when an entry goes.
+
+mod cache;
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use tollgate_domain::{ApiKey, KeyHash, KeyId, Session, SessionId, Time, User, UserId};
+
+use crate::{Change, ChangeListener, StoreError, Stores};
+use cache::Cache;
+
+/// How long an unknown key is remembered as unknown.
+const UNKNOWN_FOR: TimeDelta = TimeDelta::seconds(1);
+/// Bytes that an entry is reckoned at, bookkeeping included; texts in it are bounded.
+const ENTRY_BYTES: usize = 1_024;
+
+/// What the memory says without asking anybody.
+#[derive(Debug, Clone)]
+pub enum Lookup<T> {
+    /// It is known.
+    Known(Arc<T>),
+    /// It was looked for a moment ago and is not there.
+    Absent,
+    /// The store must be asked.
+    Ask,
+}
+
+/// A remembered answer of the store.
+#[derive(Clone)]
+enum Entry<T> {
+    Known(Arc<T>),
+    AbsentUntil(Time),
+}
+
+impl<T> Entry<T> {
+    fn lookup(entry: Option<Self>, now: Time) -> Lookup<T> {
+        match entry {
+            Some(Self::Known(known)) => Lookup::Known(known),
+            Some(Self::AbsentUntil(end)) if now < end => Lookup::Absent,
+            Some(Self::AbsentUntil(_)) | None => Lookup::Ask,
+        }
+    }
+
+    fn of(found: Option<&Arc<T>>, now: Time) -> Self {
+        found.map_or_else(|| Self::AbsentUntil(now + UNKNOWN_FOR), |known| Self::Known(Arc::clone(known)))
+    }
+}
+
+/// The memory of one process.
+pub struct Directory {
+    keys: Cache<KeyHash, Entry<ApiKey>>,
+    hashes: Cache<KeyId, KeyHash>,
+    users: Cache<UserId, Entry<User>>,
+    sessions: Cache<SessionId, Entry<Session>>,
+}
+
+impl Directory {
+    /// An empty memory of at most about `max_bytes`.
+    pub fn new(max_bytes: usize) -> Self {
+        // Keys, their hashes by id, users and sessions share the room alike.
+        let entries = (max_bytes / ENTRY_BYTES / 4).max(1);
+        Self {
+            keys: Cache::new(entries),
+            hashes: Cache::new(entries),
+            users: Cache::new(entries),
+            sessions: Cache::new(entries),
+        }
+    }
+
+    /// The key whose secret has this hash, if remembered.
+    pub fn key(&self, hash: &KeyHash, now: Time) -> Lookup<ApiKey> {
+        Entry::lookup(self.keys.get(hash), now)
+    }
+
+    /// Reads the key whose secret has this hash, and remembers the answer.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; nothing is remembered then.
+    pub fn load_key(
+        &self,
+        stores: &Stores,
+        hash: &KeyHash,
+        now: Time,
+    ) -> Result<Option<Arc<ApiKey>>, StoreError> {
+        let (keys, hashes) = (self.keys.generation(), self.hashes.generation());
+        let found = stores.keys.by_hash(hash)?.map(Arc::new);
+        // The way from id to hash comes first: an entry that no change could find must never be there.
+        let findable = found.as_ref().is_none_or(|key| self.hashes.insert(key.id, *hash, hashes));
+        if findable {
+            self.keys.insert(*hash, Entry::of(found.as_ref(), now), keys);
+        }
+        Ok(found)
+    }
+
+    /// The user of this id, if remembered.
+    pub fn user(&self, id: UserId, now: Time) -> Lookup<User> {
+        Entry::lookup(self.users.get(&id), now)
+    }
+
+    /// Reads the user of this id, and remembers the answer.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; nothing is remembered then.
+    pub fn load_user(&self, stores: &Stores, id: UserId, now: Time) -> Result<Option<Arc<User>>, StoreError> {
+        let generation = self.users.generation();
+        let found = stores.users.by_id(id)?.map(Arc::new);
+        self.users.insert(id, Entry::of(found.as_ref(), now), generation);
+        Ok(found)
+    }
+
+    /// The session of this id, if remembered.
+    pub fn session(&self, id: SessionId, now: Time) -> Lookup<Session> {
+        Entry::lookup(self.sessions.get(&id), now)
+    }
+
+    /// Reads the session of this id, and remembers the answer.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; nothing is remembered then.
+    pub fn load_session(
+        &self,
+        stores: &Stores,
+        id: SessionId,
+        now: Time,
+    ) -> Result<Option<Arc<Session>>, StoreError> {
+        let generation = self.sessions.generation();
+        let found = stores.sessions.by_id(id)?.map(Arc::new);
+        self.sessions.insert(id, Entry::of(found.as_ref(), now), generation);
+        Ok(found)
+    }
+
+    /// Forgets everything: some changes were missed.
+    pub fn forget_all(&self) {
+        self.keys.clear();
+        self.hashes.clear();
+        self.users.clear();
+        self.sessions.clear();
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.keys.len().saturating_add(self.users.len()).saturating_add(self.sessions.len())
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn forget(&self, change: Change) {
+        match change {
+            Change::User(id) => self.users.remove(&id),
+            Change::Session(id) => self.sessions.remove(&id),
+            Change::Key(id) => match self.hashes.take(&id) {
+                Some(hash) => self.keys.remove(&hash),
+                // Not remembered, or made just now and perhaps remembered as absent.
+                None => self.keys.retain(|entry| matches!(entry, Entry::Known(key) if key.id != id)),
+            },
+        }
+    }
+}
+
+impl ChangeListener for Directory {
+    fn changed(&self, changes: &[Change]) {
+        for change in changes {
+            self.forget(*change);
+        }
+    }
+}

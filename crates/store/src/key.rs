@@ -1,0 +1,109 @@
+//! API keys.
+
+use tollgate_domain::{ApiKey, Email, KeyHash, KeyId, Time, UserId};
+
+use crate::{Edit, Page, PageRequest, StoreError};
+
+/// A key to be made.
+#[derive(Debug, Clone)]
+pub struct NewKey {
+    /// The key.
+    pub key: ApiKey,
+    /// The hash of its secret.
+    pub hash: KeyHash,
+    /// Its secret, sealed; only the `Editor` key is kept recoverably.
+    pub sealed: Option<Vec<u8>>,
+}
+
+/// The live `Editor` key of a user.
+#[derive(Debug, Clone)]
+pub struct EditorKey {
+    /// The key.
+    pub key: ApiKey,
+    /// Its secret, sealed.
+    pub sealed: Vec<u8>,
+}
+
+/// Which keys a list has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyFilter {
+    /// Only this user's.
+    pub user: Option<UserId>,
+    /// Also those that are disabled, revoked or expired at `now`.
+    pub include_inactive: bool,
+    /// The present time.
+    pub now: Time,
+}
+
+/// A key with what lists show beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedKey {
+    /// The key.
+    pub key: ApiKey,
+    /// Its owner's address.
+    pub owner_email: Option<Email>,
+    /// Requests ever made with it, as of the last fold.
+    pub request_count: u64,
+    /// When it was last used, as of the last fold.
+    pub last_used_at: Option<Time>,
+}
+
+/// Where keys are kept.
+pub trait KeyStore: Send + Sync {
+    /// Makes a key. `false`, and nothing made, when its user already has `max_per_user` keys that are
+    /// not revoked.
+    ///
+    /// # Errors
+    /// `Conflict { entity: "key", field: "hash" }` where the secret is taken.
+    fn create(&self, key: &NewKey, max_per_user: u32) -> Result<bool, StoreError>;
+
+    /// The key whose secret has this hash, whatever its state.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; so everywhere below.
+    fn by_hash(&self, hash: &KeyHash) -> Result<Option<ApiKey>, StoreError>;
+
+    /// The key of this id, whatever its state.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn by_id(&self, id: KeyId) -> Result<Option<ListedKey>, StoreError>;
+
+    /// Keys, newest first.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn list(&self, filter: &KeyFilter, page: &PageRequest) -> Result<Page<ListedKey>, StoreError>;
+
+    /// Changes a key as `edit` says and sets `updated_at`; gives the key as it is afterwards.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn edit(&self, id: KeyId, edit: Edit<ApiKey>, now: Time) -> Result<Option<ApiKey>, StoreError>;
+
+    /// Revokes a key, once and for ever, and forgets its sealed secret; a second time changes nothing.
+    /// With `owner`, only that user's. `None` where there is no such key.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn revoke(&self, id: KeyId, owner: Option<UserId>, now: Time) -> Result<Option<ApiKey>, StoreError>;
+
+    /// The user's `Editor` key that is not revoked.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn editor(&self, user: UserId) -> Result<Option<EditorKey>, StoreError>;
+
+    /// Makes `key` the user's `Editor` key unless there is one that is not revoked; gives the one that
+    /// is there afterwards. `max_per_user` does not apply.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn create_editor(&self, key: &NewKey) -> Result<EditorKey, StoreError>;
+
+    /// Ids of keys that begin with `prefix` (hexadecimal digits without hyphens), at most `limit`.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn ids_by_prefix(&self, prefix: &str, limit: u32) -> Result<Vec<KeyId>, StoreError>;
+}

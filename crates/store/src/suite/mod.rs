@@ -1,0 +1,1 @@
+//! The conformance suite: what every implementation of the ports must do.

@@ -1,0 +1,64 @@
+//! Users.
+
+use tollgate_domain::{Email, Time, User, UserId};
+
+use crate::{Edit, NewKey, Page, PageRequest, StoreError};
+
+/// A user to be made.
+#[derive(Debug, Clone)]
+pub struct NewUser {
+    /// The user.
+    pub user: User,
+    /// The password's hash; users of other systems may have none.
+    pub password_hash: Option<String>,
+}
+
+/// A user with what is needed to check a password.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    /// The user.
+    pub user: User,
+    /// The password's hash, if there is a password.
+    pub password_hash: Option<String>,
+}
+
+/// Where users are kept.
+pub trait UserStore: Send + Sync {
+    /// Makes a user and, with it, its first key: both or neither.
+    ///
+    /// # Errors
+    /// `Conflict { entity: "user", field: "email" | "external_id" }` where another user has it.
+    fn create(&self, user: &NewUser, first_key: Option<&NewKey>) -> Result<(), StoreError>;
+
+    /// The user of this id.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; so everywhere below.
+    fn by_id(&self, id: UserId) -> Result<Option<User>, StoreError>;
+
+    /// The user of this address, with the password's hash.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn by_email(&self, email: &Email) -> Result<Option<Credentials>, StoreError>;
+
+    /// The user whom another system knows by this id.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn by_external_id(&self, external_id: &str) -> Result<Option<User>, StoreError>;
+
+    /// Changes a user as `edit` says and sets `updated_at`; gives the user as it is afterwards. Where the
+    /// edit takes the role `admin` away, the permission `admin` leaves the user's keys with it.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn edit(&self, id: UserId, edit: Edit<User>, now: Time) -> Result<Option<User>, StoreError>;
+
+    /// Users, newest first; with `search`, those whose email, name or external id contains it (without
+    /// case).
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn list(&self, page: &PageRequest, search: Option<&str>) -> Result<Page<User>, StoreError>;
+}
