@@ -1,1 +1,3 @@
-//! The line: authenticate, authorise, limit, reserve, forward, settle, record
+//! The line: authenticate, authorise, limit, reserve, forward, settle, record.
+
+pub mod upstream;
