@@ -36,17 +36,20 @@ pub fn meet(workspace: &Workspace, steps: &[Step], install: bool) -> Result<(), 
     if !install {
         return Err(Failure::unprepared(list(workspace, &missing)?));
     }
-    if missing.iter().any(|missing| matches!(missing.cure, Cure::Packages(_)))
-        && !machine::has_program("apt-get")
-    {
+    let packages = missing.iter().any(|missing| matches!(missing.cure, Cure::Packages(_)));
+    if packages && !machine::has_program("apt-get") {
         let advice = "\nThis system has no apt-get: install the packages with its own package manager.";
         return Err(Failure::unprepared(list(workspace, &missing)? + advice));
     }
-    for command in commands(workspace, &missing)? {
-        println!("==> installing what the tests need");
-        for mut command in command {
-            machine::run(&mut command).map_err(|failure| Failure::unprepared(failure.to_string()))?;
-        }
+    println!("==> installing what the tests need:");
+    for missing in &missing {
+        println!("  - {}, for {}", missing.what, missing.for_what);
+    }
+    if packages {
+        println!("(services that the packages start are the system's; the tests run servers of their own)");
+    }
+    for mut command in commands(workspace, &missing)?.into_iter().flatten() {
+        machine::run(&mut command).map_err(|failure| Failure::unprepared(failure.to_string()))?;
     }
     if missing.iter().any(|missing| missing.cure == Cure::Environment) {
         python::seal(workspace)?;
@@ -138,7 +141,13 @@ fn commands(workspace: &Workspace, missing: &[Missing]) -> Result<Vec<Vec<Comman
 
 /// A command with the rights to install packages. Packages ask no questions.
 fn as_root(program: &str) -> Result<Command, Failure> {
-    let mut command = Command::new(if machine::is_root()? { "env" } else { "sudo" });
+    let mut command = if machine::is_root()? {
+        Command::new("env")
+    } else {
+        let mut sudo = Command::new("sudo");
+        sudo.arg("env");
+        sudo
+    };
     command.args(["DEBIAN_FRONTEND=noninteractive", program]);
     Ok(command)
 }

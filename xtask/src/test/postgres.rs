@@ -25,11 +25,12 @@ const SERVER_USERS: [&str; 2] = ["postgres", "nobody"];
 /// at the end, after a failure, on Ctrl-C (it stands in a process group of its own) or killed.
 const GUARD: &str = r#"
 cat >/dev/null
-pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null)
+lock="$1/data/postmaster.pid"
+pid=$(head -n 1 "$lock" 2>/dev/null)
 if [ -n "$pid" ]; then
     kill -QUIT "$pid"
     n=0
-    while kill -0 "$pid" 2>/dev/null && [ "$n" -lt 100 ]; do sleep 0.1; n=$((n + 1)); done
+    while [ -e "$lock" ] && [ "$n" -lt 100 ]; do sleep 0.1; n=$((n + 1)); done
 fi
 rm -rf "$1"
 "#;
@@ -192,7 +193,7 @@ mod tests {
     use std::net::TcpStream;
     use std::path::Path;
 
-    use super::{Postgres, binaries, version};
+    use super::{Postgres, binaries, machine, version};
 
     #[test]
     fn versions_are_numbers() {
@@ -214,7 +215,10 @@ mod tests {
 
     #[test]
     fn a_server_lives_as_long_as_its_handle() {
-        assert!(binaries().is_some(), "the tests need a PostgreSQL server: `cargo xtask test --install`");
+        if binaries().is_none() && machine::variable("REQUIRE_PG").is_none() {
+            eprintln!("no PostgreSQL here, nothing was tested");
+            return;
+        }
         let server = Postgres::start().unwrap();
         let port = server.port;
         assert!(server.url().contains(&port.to_string()));
