@@ -1,0 +1,211 @@
+//! What is refused: always everything at once, each with a key and a remedy.
+
+use crate::support::{Case, with_key};
+
+const LONG: &str = "0123456789abcdef0123456789abcdef";
+
+#[test]
+fn every_problem_is_listed_with_its_key_and_a_remedy() {
+    let problems = Case::new()
+        .file(
+            "config.yaml",
+            "
+performance:
+  request_timout: 3
+  cache_size: many
+  max_concurrent_requests: 0
+  max_body_bytes: '4096'
+authentication:
+  enabled: maybe
+  default_permissions: [chat, chatt]
+  api_keys: {V2C-8UkDpfeuisiWxMCkf-5cFpY9zv: {permission: [chat]}}
+tiers:
+  gold: {minute: 1}
+  pro: {minut: 1, hour: 0}
+providers:
+  bare: {}
+  claude: {api_key: x}
+  own: {kind: gemini, base_url: http://x}
+  echo: {base_url: http://x}
+default_provider: glmm
+models:
+  a: [{provider: nobody, model: m}]
+  b: []
+quota: {tokenizer_factor: 0.5}
+pricing: {models: {m: {input: 1e-5}}}
+logging: loud
+services: [{name: stocks}]
+identity_providers: [{name: clerk}]
+cors: {origins: ['*']}
+perfomance: {}
+",
+        )
+        .file(".env", "THIS IS NOT A LINE\n")
+        .var("TOLLGATE_BIND", "8000")
+        .var("TOLLGATE_METRICS_BIND", "localhost")
+        .var("TOLLGATE_PUBLIC_URL", "example.com")
+        .var("TOLLGATE_TRUSTED_PROXIES", "10.0.0.0/8, 10.0.0.0/33")
+        .var("TOLLGATE_ENV", "staging")
+        .var("DATABASE_URL", "mysql://x")
+        .var("REDIS_URL", "redis://x")
+        .var("BCRYPT_ROUNDS", "3")
+        .var("ACCESS_TOKEN_EXPIRE_MINUTES", "-1")
+        .problems();
+    for (key, remedy) in [
+        ("performance.request_timout", "`performance.request_timeout`"),
+        ("performance.cache_size", "whole number"),
+        ("performance.max_concurrent_requests", "from 1"),
+        ("performance.max_body_bytes", "whole number"),
+        ("authentication.enabled", "true"),
+        ("authentication.default_permissions", "code_generation"),
+        ("authentication.api_keys.#1.permission", "permissions`"),
+        ("tiers.gold", "`tiers."),
+        ("tiers.pro.minut", "`tiers.pro.minute`"),
+        ("tiers.pro.hour", "from 1"),
+        ("providers.bare.base_url", "http"),
+        ("providers.claude.kind", "kind: openai"),
+        ("providers.claude.base_url", "http"),
+        ("providers.own.kind", "kind: openai"),
+        ("providers.echo", "another"),
+        ("default_provider", "configure a provider"),
+        ("models.a", "configure a provider"),
+        ("models.b", "at least one"),
+        ("quota.tokenizer_factor", "from 1"),
+        ("pricing.models.m.input", "plain decimal"),
+        ("pricing.models.m.output", "plain decimal"),
+        ("logging", "indented"),
+        ("services", "remove"),
+        ("identity_providers", "remove"),
+        ("cors.origins", "https://"),
+        ("perfomance", "`performance`"),
+        (".env line 1", "NAME="),
+        ("TOLLGATE_BIND", "address:port"),
+        ("TOLLGATE_METRICS_BIND", "address:port"),
+        ("TOLLGATE_PUBLIC_URL", "http"),
+        ("TOLLGATE_TRUSTED_PROXIES", "10.0.0.0/8"),
+        ("TOLLGATE_ENV", "production"),
+        ("DATABASE_URL", "sqlite://"),
+        ("REDIS_URL", "unset"),
+        ("BCRYPT_ROUNDS", "from 4"),
+        ("ACCESS_TOKEN_EXPIRE_MINUTES", "from 1"),
+    ] {
+        let problem = with_key(&problems, key);
+        assert!(problem.remedy.contains(remedy), "{problem:?}");
+        assert!(!problem.problem.is_empty());
+        assert!(problems.to_string().contains(&format!("{key}: {}", problem.problem)));
+    }
+    assert_eq!(problems.0.len(), 36, "{problems}");
+    assert!(problems.to_string().contains("has 36 problems"));
+}
+
+#[test]
+fn a_syntax_error_names_line_and_column_beside_other_problems() {
+    let case = Case::new().file("config.yaml", "server:\n  bind: 'x\n").var("TOLLGATE_BIND", "x");
+    let problems = case.problems();
+    let path = case.dir.path().join("config.yaml").display().to_string();
+    assert!(with_key(&problems, &path).problem.contains("line "), "{problems}");
+    assert!(with_key(&problems, &path).problem.contains("column "), "{problems}");
+    with_key(&problems, "TOLLGATE_BIND");
+}
+
+#[test]
+fn files_are_bounded_and_must_be_text() {
+    for text in [vec![b'#'; 1024 * 1024 + 1], vec![b'a', b':', b' ', 0xff]] {
+        let case = Case::new();
+        std::fs::write(case.dir.path().join("config.yaml"), text).unwrap();
+        assert_eq!(case.problems().0.len(), 1);
+    }
+}
+
+#[test]
+fn two_addresses_of_the_database_must_agree() {
+    let same = Case::new().var("DATABASE_URL", "postgres://h/a").var("POSTGRES_URL", "postgres://h/a");
+    same.loaded();
+    let problems = Case::new()
+        .var("DATABASE_URL", "postgres://h/a")
+        .file(".env", "POSTGRES_URL=postgres://h/b")
+        .problems();
+    assert!(with_key(&problems, "DATABASE_URL").problem.contains("POSTGRES_URL"));
+    for bad in ["sqlite://", "sqlite://:memory:", "postgres://", "x", "postgres://a b"] {
+        with_key(&Case::new().var("POSTGRES_URL", bad).problems(), "POSTGRES_URL");
+    }
+}
+
+#[test]
+fn a_secret_and_its_file_are_one_too_many() {
+    let problems = Case::new()
+        .file("secret", LONG)
+        .var("SECRET_KEY", LONG)
+        .var("SECRET_KEY_FILE", "secret")
+        .var("JWT_SECRET_KEY_FILE", "gone")
+        .var("OPENAI_API_KEY_FILE", "gone")
+        .file("empty", " \n")
+        .var("ENCRYPTION_MASTER_KEY_FILE", "empty")
+        .problems();
+    assert!(with_key(&problems, "SECRET_KEY").problem.contains("both"));
+    assert!(with_key(&problems, "JWT_SECRET_KEY_FILE").problem.contains("does not exist"));
+    assert!(with_key(&problems, "OPENAI_API_KEY_FILE").problem.contains("does not exist"));
+    assert!(with_key(&problems, "ENCRYPTION_MASTER_KEY_FILE").problem.contains("is empty"));
+    assert_eq!(problems.0.len(), 4, "{problems}");
+}
+
+#[test]
+fn providers_must_say_one_key() {
+    let problems = Case::new()
+        .file(
+            "config.yaml",
+            "providers:\n  one: {base_url: http://x, api_key: a, api_key_env: K}\n  \
+             two: {base_url: http://x, api_key_env: MISSING}\n  groq: {}\n",
+        )
+        .var("K", "k")
+        .problems();
+    assert!(with_key(&problems, "providers.one.api_key").problem.contains("api_key_env"));
+    assert!(with_key(&problems, "providers.two.api_key_env").problem.contains("MISSING"));
+    assert!(with_key(&problems, "providers.groq.api_key").remedy.contains("GROQ_API_KEY"));
+    assert_eq!(problems.0.len(), 3, "{problems}");
+}
+
+#[test]
+fn echo_is_never_mixed_with_real_providers() {
+    let models = "models:\n  m: [{provider: echo, model: e}]\n";
+    Case::new().file("config.yaml", models).loaded();
+    let problems = Case::new().file("config.yaml", models).var("GLM_API_KEY", "k").problems();
+    assert!(with_key(&problems, "models.m").problem.contains("never mixed"));
+}
+
+fn production() -> Case {
+    Case::new()
+        .var("TOLLGATE_ENV", "production")
+        .var("TOLLGATE_PUBLIC_URL", "https://api.example.com")
+        .var("JWT_SECRET_KEY", LONG)
+        .var("SECRET_KEY", LONG)
+        .var("ENCRYPTION_MASTER_KEY", LONG)
+}
+
+#[test]
+fn production_with_everything_in_order_loads() {
+    let config = production().loaded().config;
+    assert!(config.server.is_production() && !config.echo_for_live);
+    assert!(config.registration.require_verified_email);
+    assert!(config.cors.origins.is_empty());
+    assert!(config.providers.is_empty(), "no provider is no problem");
+}
+
+#[test]
+fn production_refuses_what_development_lets_pass() {
+    let problems = Case::new()
+        .file("config.yaml", "default_provider: echo\nauthentication: {enabled: false}\n")
+        .var("TOLLGATE_ENV", "production")
+        .var("JWT_SECRET_KEY", "your-secret-key-change-this-in-production")
+        .var("ENCRYPTION_MASTER_KEY", &format!("{LONG},short"))
+        .var("BCRYPT_ROUNDS", "9")
+        .problems();
+    assert!(with_key(&problems, "JWT_SECRET_KEY").problem.contains("documents print"));
+    assert!(with_key(&problems, "SECRET_KEY").problem.contains("missing"));
+    assert!(with_key(&problems, "ENCRYPTION_MASTER_KEY").problem.contains("number 2"));
+    with_key(&problems, "TOLLGATE_PUBLIC_URL");
+    with_key(&problems, "default_provider");
+    with_key(&problems, "authentication.enabled");
+    with_key(&problems, "BCRYPT_ROUNDS");
+    assert_eq!(problems.0.len(), 7, "{problems}");
+}
