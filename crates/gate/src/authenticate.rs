@@ -1,0 +1,103 @@
+//! Who asks: from the text of an API key to the key and its user.
+
+use std::sync::Arc;
+
+use tollgate_domain::{ApiKey, Clock, KeyHash, KeyText, Pepper, Time, User};
+use tollgate_store::{Directory, Lookup, StoreError, Stores};
+
+use crate::{Blocking, Refusal, blocking};
+
+/// Who asks. Only authentication makes one.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The key, good at the time of asking.
+    pub key: Arc<ApiKey>,
+    /// Its user, active at the time of asking.
+    pub user: Arc<User>,
+}
+
+/// Turns presented keys into callers. What is remembered is not asked for again.
+pub struct Authenticator {
+    directory: Arc<Directory>,
+    stores: Stores,
+    pepper: Pepper,
+    clock: Arc<dyn Clock>,
+    lookups: Arc<dyn Blocking>,
+}
+
+impl Authenticator {
+    /// An authenticator that asks `stores` on the threads of `lookups` for what `directory` does not
+    /// remember.
+    pub fn new(
+        directory: Arc<Directory>,
+        stores: Stores,
+        pepper: Pepper,
+        clock: Arc<dyn Clock>,
+        lookups: Arc<dyn Blocking>,
+    ) -> Self {
+        Self { directory, stores, pepper, clock, lookups }
+    }
+
+    /// Who presents this key.
+    ///
+    /// # Errors
+    /// A 401 that says what is wrong with the key, or a 503 where that cannot be told now.
+    pub async fn authenticate(&self, presented: &str) -> Result<Caller, Refusal> {
+        if is_access_token(presented) {
+            return Err(Refusal::AccessToken);
+        }
+        let text = KeyText::parse(presented).map_err(Refusal::MalformedKey)?;
+        let now = self.clock.now();
+        let key = self.key(&text, now).await?.ok_or(Refusal::UnknownKey)?;
+        key.check(now).map_err(Refusal::Key)?;
+        let user = self.user(&key, now).await?.filter(|user| user.is_active).ok_or(Refusal::UserDisabled)?;
+        Ok(Caller { key, user })
+    }
+
+    async fn key(&self, text: &KeyText, now: Time) -> Result<Option<Arc<ApiKey>>, Refusal> {
+        for hash in self.pepper.hashes(text) {
+            let found = match self.directory.key(&hash, now) {
+                Lookup::Known(key) => Some(key),
+                Lookup::Absent => None,
+                Lookup::Ask => self.load_key(hash, now).await?,
+            };
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    async fn load_key(&self, hash: KeyHash, now: Time) -> Result<Option<Arc<ApiKey>>, Refusal> {
+        self.load(move |directory, stores| directory.load_key(stores, &hash, now)).await
+    }
+
+    async fn user(&self, key: &ApiKey, now: Time) -> Result<Option<Arc<User>>, Refusal> {
+        let id = key.user_id;
+        match self.directory.user(id, now) {
+            Lookup::Known(user) => Ok(Some(user)),
+            Lookup::Absent => Ok(None),
+            Lookup::Ask => self.load(move |directory, stores| directory.load_user(stores, id, now)).await,
+        }
+    }
+
+    async fn load<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Directory, &Stores) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let (directory, stores) = (Arc::clone(&self.directory), self.stores.clone());
+        match blocking::run(&*self.lookups, move || read(&directory, &stores)).await {
+            Ok(Ok(found)) => Ok(found),
+            Ok(Err(error)) => {
+                tracing::warn!(cause = ?error, "a caller could not be looked up");
+                Err(Refusal::StoreUnavailable)
+            }
+            Err(blocking::Overloaded) => Err(Refusal::Overloaded),
+        }
+    }
+}
+
+/// Access tokens are JWTs: three parts, the first a JSON object in base64.
+pub fn is_access_token(text: &str) -> bool {
+    text.starts_with("eyJ") && text.bytes().filter(|byte| *byte == b'.').count() == 2
+}

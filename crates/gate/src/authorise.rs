@@ -1,0 +1,69 @@
+//! May they: the permission that the route asks for, then what the body asks for.
+
+use bytes::Bytes;
+use tollgate_domain::UsageEvent;
+
+use crate::{
+    BodyError, Call, Caller, Endpoint, Line, Refusal, event, limit, line::Refused, reply::Metered,
+    request::Request,
+};
+
+/// A caller who may ask this, and what is asked. Only authorisation makes one.
+pub(crate) struct Grant {
+    pub caller: Caller,
+    pub endpoint: Endpoint,
+    pub event: UsageEvent,
+    /// A request that makes no sense counts like any other; it is refused when it has been counted.
+    pub request: Result<Option<Request>, Refusal>,
+}
+
+impl Line {
+    pub(crate) async fn authenticate(&self, call: &Call) -> Result<Caller, Refused> {
+        Ok(self.shared.authenticator.authenticate(&call.credential).await?)
+    }
+
+    /// # Errors
+    /// A 403, which leaves its event and counts nothing.
+    pub(crate) async fn authorise(&self, caller: Caller, call: Call) -> Result<Grant, Refused> {
+        let mut event = event::begin(&self.shared, &caller, &call);
+        let endpoint = call.endpoint;
+        let asked = endpoint.permissions();
+        if !asked.iter().any(|permission| caller.key.permissions.allow(permission)) {
+            let missing = asked.first().cloned().unwrap_or(tollgate_domain::Permission::Chat);
+            return Err(self.forbid(&caller, event, Refusal::PermissionDenied(missing)).await);
+        }
+        let request = match call.body.await {
+            Ok(body) => {
+                event.request_bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
+                read(endpoint, &body)
+            }
+            Err(error) => Err(refusal_of(error)),
+        };
+        Ok(Grant { caller, endpoint, event, request })
+    }
+
+    async fn forbid(&self, caller: &Caller, mut event: UsageEvent, refusal: Refusal) -> Refused {
+        let ask = limit::ask(&self.shared, caller, &event);
+        let readings = self.shared.meter.read(&ask).await;
+        event::refuse(&mut event, &refusal);
+        event::end(&self.shared, &mut event);
+        self.shared.recorder.note(event);
+        Refused { refusal, metered: Some(Metered { readings, quota: None }) }
+    }
+}
+
+fn read(endpoint: Endpoint, body: &Bytes) -> Result<Option<Request>, Refusal> {
+    match endpoint {
+        Endpoint::Models => Ok(None),
+        Endpoint::ChatCompletions | Endpoint::LlmCompletion => Request::read(endpoint, body).map(Some),
+    }
+}
+
+fn refusal_of(error: BodyError) -> Refusal {
+    match error {
+        BodyError::TooLarge(limit) => Refusal::TooLarge(limit),
+        BodyError::TooSlow => Refusal::TooSlow,
+        BodyError::Broken => Refusal::Malformed("it broke off".to_owned()),
+        BodyError::NotJson => Refusal::NotJson,
+    }
+}

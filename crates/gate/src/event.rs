@@ -1,0 +1,58 @@
+//! The usage event of a call, as far as it is known when the caller is.
+
+use tollgate_domain::{
+    EventId, Month, Tokens, UsageEvent, UsageSource,
+    event::{MAX_SHORT_TEXT_BYTES, bounded},
+};
+
+use crate::{Call, Caller, Refusal, line::Shared, refusal};
+
+/// An event that begins now.
+pub fn begin(shared: &Shared, caller: &Caller, call: &Call) -> UsageEvent {
+    let now = shared.clock.now();
+    let short = |text: &String| bounded(text, MAX_SHORT_TEXT_BYTES);
+    UsageEvent {
+        id: EventId::new(now, &*shared.random),
+        time: now,
+        month: Month::of(now),
+        request_id: short(&call.request_id),
+        user_id: caller.user.id,
+        api_key_id: caller.key.id,
+        environment: caller.key.environment,
+        end_user: None,
+        endpoint: call.endpoint.path().to_owned(),
+        method: call.endpoint.method().to_owned(),
+        params: "{}".to_owned(),
+        status: 200,
+        counts: true,
+        request_bytes: 0,
+        response_bytes: 0,
+        duration_ms: 0,
+        upstream_ms: None,
+        provider: None,
+        model: None,
+        upstream_model: None,
+        request_type: call.endpoint.request_type(),
+        tokens: Tokens::default(),
+        usage_source: UsageSource::None,
+        cost_pico: None,
+        own_key: false,
+        repeat: 1,
+        ip: call.ip.as_ref().map(short),
+        user_agent: call.user_agent.as_ref().map(short),
+        error_code: None,
+    }
+}
+
+/// Notes that the answer is `refusal`.
+pub fn refuse(event: &mut UsageEvent, refusal: &Refusal) {
+    event.status = refusal.status();
+    event.counts = refusal::counts(event.status);
+    event.error_code = Some(refusal.code().to_owned());
+}
+
+/// Notes how long it took until now.
+pub fn end(shared: &Shared, event: &mut UsageEvent) {
+    let elapsed = shared.clock.now().signed_duration_since(event.time);
+    event.duration_ms = u64::try_from(elapsed.num_milliseconds()).unwrap_or(0);
+}

@@ -1,0 +1,114 @@
+//! Which limits apply, and how much is asked of them. Asks nobody.
+
+use tollgate_domain::{Checks, UsageEvent};
+use tollgate_usage::{Ask, QuotaAsk, Scope};
+
+use crate::{
+    Caller, Endpoint, Line, Refusal,
+    authorise::Grant,
+    catalogue::Route,
+    event,
+    line::{LineSettings, Shared},
+    request::Request,
+};
+
+/// A grant whose limits are known. Only limiting makes one.
+pub(crate) struct Pass {
+    pub ask: Ask,
+    pub event: UsageEvent,
+    pub work: Work,
+}
+
+/// What is to be done once the request is admitted.
+pub(crate) enum Work {
+    /// Ask a provider.
+    Complete(Box<Job>),
+    /// List the models.
+    Models,
+    /// Refuse what made no sense.
+    Refuse(Refusal),
+}
+
+/// A request for a completion and where it goes.
+pub(crate) struct Job {
+    pub endpoint: Endpoint,
+    pub request: Request,
+    pub route: Route,
+}
+
+impl Line {
+    pub(crate) fn limit(&self, grant: Grant) -> Pass {
+        let Grant { caller, endpoint, mut event, request } = grant;
+        let mut ask = ask(&self.shared, &caller, &event);
+        let work = match request.and_then(|request| self.work(endpoint, request, &caller)) {
+            Ok(work) => work,
+            Err(refusal) => Work::Refuse(refusal),
+        };
+        if let Work::Complete(job) = &work {
+            describe(&mut event, job);
+            ask.quota = tokens(&self.shared.settings, job, ask.quota);
+        }
+        Pass { ask, event, work }
+    }
+
+    fn work(&self, endpoint: Endpoint, request: Option<Request>, caller: &Caller) -> Result<Work, Refusal> {
+        let Some(request) = request else { return Ok(Work::Models) };
+        if request.model.is_none() && endpoint == Endpoint::ChatCompletions {
+            let error = crate::FieldError::new("model", "missing", "name the model to be asked");
+            return Err(Refusal::Validation(vec![error]));
+        }
+        let route = self.shared.catalogue.route(caller.key.environment, request.model.as_deref())?;
+        Ok(Work::Complete(Box::new(Job { endpoint, request, route })))
+    }
+}
+
+/// What a request without tokens asks for.
+pub(crate) fn ask(shared: &Shared, caller: &Caller, event: &UsageEvent) -> Ask {
+    Ask {
+        scope: Scope { user: caller.user.id, environment: caller.key.environment },
+        key: caller.key.id,
+        checks: Checks::of(&caller.user, &caller.key.limits, &shared.tiers),
+        now: event.time,
+        max_concurrent: shared.settings.max_concurrent,
+        quota: QuotaAsk {
+            month: event.month,
+            limit: caller.user.monthly_tokens(&shared.tiers, event.month),
+            prompt: 0,
+            outputs: 0,
+            output_limit: 0,
+            shrink: false,
+        },
+    }
+}
+
+/// The hold of a completion: the prompt by its bytes, and the output limit that is named, else the
+/// model's, else the default, times the outputs.
+fn tokens(settings: &LineSettings, job: &Job, none: QuotaAsk) -> QuotaAsk {
+    let Job { request, route, .. } = job;
+    let unnamed = || settings.default_output_tokens.min(route.max_output_tokens.unwrap_or(u64::MAX));
+    QuotaAsk {
+        prompt: request
+            .prompt
+            .bound(settings.image_tokens)
+            .saturating_add(request.outputs.saturating_mul(request.thinking)),
+        outputs: request.outputs,
+        output_limit: request.named_output_limit().unwrap_or_else(unnamed),
+        shrink: request.named_output_limit().is_none(),
+        ..none
+    }
+}
+
+fn describe(event: &mut UsageEvent, job: &Job) {
+    event.params = job.request.params();
+    event.end_user.clone_from(&job.request.end_user);
+    event.provider = Some(job.route.provider.to_string());
+    event.model = Some(job.route.model.clone());
+    event.upstream_model = Some(job.route.upstream_model.clone());
+}
+
+/// Notes in an event that its request was refused now.
+pub(crate) fn refused(shared: &Shared, mut event: UsageEvent, refusal: &Refusal) -> UsageEvent {
+    event::refuse(&mut event, refusal);
+    event::end(shared, &mut event);
+    event
+}

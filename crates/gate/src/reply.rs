@@ -1,0 +1,122 @@
+//! What the line answers: a whole answer, a stream, or a refusal. The channel carries bytes and nothing
+//! else; who hangs up closes it and cancels nothing.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use futures::{
+    FutureExt, SinkExt, Stream,
+    channel::{mpsc, oneshot},
+    future::{Either, select},
+};
+use tollgate_domain::quota::QuotaState;
+use tollgate_usage::Readings;
+
+use crate::Refusal;
+
+/// Chunks of a stream on their way to a client that reads slowly.
+const CHUNKS: usize = 4;
+
+/// How the caller's windows and quota stand, for the answer's headers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Metered {
+    /// The windows.
+    pub readings: Readings,
+    /// The quota, where it was looked at.
+    pub quota: Option<QuotaState>,
+}
+
+/// An answer.
+pub enum Reply {
+    /// JSON, all at once.
+    Whole {
+        /// How windows and quota stand, this request settled.
+        metered: Metered,
+        /// The body.
+        body: Bytes,
+    },
+    /// Server-sent events.
+    Stream {
+        /// How windows and quota stand, this request's hold taken.
+        metered: Metered,
+        /// The body.
+        body: ReplyStream,
+    },
+    /// Something else than was asked for.
+    Refused {
+        /// What.
+        refusal: Box<Refusal>,
+        /// How windows and quota stand, where the caller is known.
+        metered: Option<Metered>,
+    },
+}
+
+/// The body of a streamed answer.
+pub struct ReplyStream {
+    chunks: mpsc::Receiver<Bytes>,
+    /// Dropped with the rest when the client goes: the line is told at once, even between two chunks.
+    _alive: oneshot::Sender<()>,
+}
+
+impl Stream for ReplyStream {
+    type Item = Bytes;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        Pin::new(&mut self.chunks).poll_next(context)
+    }
+}
+
+/// The line's end of an answer not yet begun.
+pub(crate) struct ReplyTo(pub oneshot::Sender<Reply>);
+
+/// The client has gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Gone;
+
+impl ReplyTo {
+    /// Answers; nobody may be there any more.
+    pub fn send(self, reply: Reply) -> Result<(), Gone> {
+        self.0.send(reply).map_err(|_unsent| Gone)
+    }
+
+    /// Begins a streamed answer.
+    pub fn stream(self, metered: Metered) -> Result<Chunks, Gone> {
+        let (chunks, received) = mpsc::channel(CHUNKS);
+        let (alive, gone) = oneshot::channel();
+        let body = ReplyStream { chunks: received, _alive: alive };
+        self.send(Reply::Stream { metered, body })?;
+        Ok(Chunks { chunks, gone })
+    }
+
+    /// What `work` gives, unless the client goes first.
+    pub async fn unless_gone<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Gone> {
+        match select(std::pin::pin!(work), self.0.cancellation()).await {
+            Either::Left((done, _)) => Ok(done),
+            Either::Right(_) => Err(Gone),
+        }
+    }
+}
+
+/// The line's end of a streamed answer.
+pub(crate) struct Chunks {
+    chunks: mpsc::Sender<Bytes>,
+    gone: oneshot::Receiver<()>,
+}
+
+impl Chunks {
+    /// Passes a chunk on, when the client has room for it.
+    pub async fn send(&mut self, chunk: Bytes) -> Result<(), Gone> {
+        self.chunks.send(chunk).await.map_err(|_closed| Gone)
+    }
+
+    /// What `work` gives, unless the client goes first.
+    pub async fn unless_gone<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Gone> {
+        match select(std::pin::pin!(work), (&mut self.gone).fuse()).await {
+            Either::Left((done, _)) => Ok(done),
+            Either::Right(_) => Err(Gone),
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! The one atomic admission: windows, concurrency and tokens, and a place in the recorder's queue.
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use tollgate_domain::quota::QuotaState;
+use tollgate_usage::{Admission, Denied, QuotaAsk, Readings};
+
+use crate::{
+    Line, Refusal, blocking,
+    forward::Open,
+    limit::{Pass, Work, refused},
+    line::Refused,
+    reply::Metered,
+};
+
+/// An admitted request. Dropped, it gives everything back. Only reservation makes one.
+pub(crate) struct Hold {
+    pub open: Open,
+    pub work: Work,
+    pub metered: Metered,
+    /// The output limit that was held, for each output.
+    pub output_limit: u64,
+}
+
+/// Prompts beyond this are tokenized on a thread of their own.
+const MAX_TEXT_ON_WORKER: usize = 64 * 1024;
+
+impl Line {
+    /// # Errors
+    /// A 429, which leaves its event and counts nothing, or a 503, which leaves nothing.
+    pub(crate) async fn reserve(&self, mut pass: Pass) -> Result<Hold, Refused> {
+        let shared = &self.shared;
+        let place = shared.recorder.reserve(pass.ask.scope.user).ok_or(Refusal::Overloaded)?;
+        match self.admit_tightly(&mut pass).await? {
+            Ok(Admission { ticket, readings, quota, output_limit }) => {
+                let open = Open::new(Arc::clone(shared), ticket, place, pass.event);
+                let metered = Metered { readings, quota: Some(quota) };
+                Ok(Hold { open, work: pass.work, metered, output_limit })
+            }
+            Err(denied) => {
+                let (refusal, metered) = explain(denied, &pass)?;
+                shared.recorder.note(refused(shared, pass.event, &refusal));
+                Err(Refused { refusal, metered: Some(metered) })
+            }
+        }
+    }
+
+    /// Asks with the prompt's bytes first; where those don't fit, with a tokenizer's count, and only then
+    /// with a smaller output limit than wanted.
+    async fn admit_tightly(&self, pass: &mut Pass) -> Result<Result<Admission, Denied>, Refusal> {
+        let may_shrink = std::mem::take(&mut pass.ask.quota.shrink);
+        let first = self.admit_seeded(pass).await?;
+        if !matches!(first, Err(Denied::Quota { .. })) {
+            return Ok(first);
+        }
+        pass.ask.quota.shrink = may_shrink;
+        pass.ask.quota.prompt = self.tighter_prompt(pass).await?;
+        self.admit_seeded(pass).await
+    }
+
+    /// The prompt's bound by a tokenizer.
+    async fn tighter_prompt(&self, pass: &Pass) -> Result<u64, Refusal> {
+        let Work::Complete(job) = &pass.work else { return Ok(pass.ask.quota.prompt) };
+        let settings = self.shared.settings;
+        let (factor, image) = (settings.tokenizer_factor_thousandths, settings.image_tokens);
+        let prompt = job.request.prompt.clone();
+        let bound = if prompt.text_bytes() <= MAX_TEXT_ON_WORKER {
+            prompt.tokenized_bound(factor, image)
+        } else {
+            blocking::run(&*self.shared.lookups, move || prompt.tokenized_bound(factor, image))
+                .await
+                .map_err(|blocking::Overloaded| Refusal::Overloaded)?
+        };
+        Ok(bound.saturating_add(job.request.outputs.saturating_mul(job.request.thinking)))
+    }
+
+    /// Asks the meter; a user whom it does not know yet is looked up first.
+    async fn admit_seeded(&self, pass: &Pass) -> Result<Result<Admission, Denied>, Refusal> {
+        let decision = self.shared.meter.admit(&pass.ask).await;
+        if !matches!(decision, Err(Denied::Unseeded)) {
+            return Ok(decision);
+        }
+        let (scope, month) = (pass.ask.scope, pass.ask.quota.month);
+        let usage = Arc::clone(&self.shared.stores.usage);
+        let read = move || usage.quota_used(scope.user, scope.environment, month);
+        match blocking::run(&*self.shared.lookups, read).await {
+            Ok(Ok(used)) => self.shared.meter.seed(scope, month, used),
+            Ok(Err(error)) => {
+                tracing::warn!(cause = ?error, "a quota could not be looked up");
+                return Err(Refusal::StoreUnavailable);
+            }
+            Err(blocking::Overloaded) => return Err(Refusal::Overloaded),
+        }
+        Ok(self.shared.meter.admit(&pass.ask).await)
+    }
+}
+
+/// The refusal that a denial means.
+fn explain(denied: Denied, pass: &Pass) -> Result<(Refusal, Metered), Refusal> {
+    let metered = |readings: Readings, quota: Option<QuotaState>| Metered { readings, quota };
+    Ok(match denied {
+        // It was seeded a moment ago.
+        Denied::Unseeded => return Err(Refusal::Internal),
+        Denied::Window { readings, free_at } => {
+            let wait = free_at.signed_duration_since(pass.ask.now).max(TimeDelta::zero());
+            let retry_after = wait.to_std().unwrap_or_default();
+            (Refusal::RateLimited { readings, retry_after }, metered(readings, None))
+        }
+        Denied::Concurrency { readings, limit } => {
+            (Refusal::ConcurrencyLimit { limit }, metered(readings, None))
+        }
+        Denied::Quota { readings, state, reserved: true } => {
+            (Refusal::QuotaReserved { state }, metered(readings, Some(state)))
+        }
+        Denied::Quota { readings, state, reserved: false } => {
+            let fits = fitting(&pass.ask.quota, &state);
+            (Refusal::InsufficientQuota { state, fits }, metered(readings, Some(state)))
+        }
+    })
+}
+
+/// The output limit that would fit.
+fn fitting(ask: &QuotaAsk, state: &QuotaState) -> Option<u64> {
+    let left = state.remaining().checked_sub(ask.prompt)?;
+    left.checked_div(ask.outputs).filter(|limit| *limit > 0)
+}

@@ -1,0 +1,139 @@
+//! The recorder: an event is on disk before the answer's last byte leaves.
+//!
+//! One writer, on a thread of its own, takes whatever queued while its last commit ran; no timer. Places
+//! in the queue are taken at admission, so that what was admitted can always be recorded. Refusals take
+//! no place and are waited for by nobody.
+
+mod place;
+mod writer;
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use futures::channel::oneshot;
+use tollgate_domain::{Time, UsageEvent, UserId};
+use tollgate_store::{EventStore, StoreError};
+
+pub use place::Place;
+use place::{Places, Waiting};
+use writer::{Entry, Kept, Message, Writer};
+
+/// Refusals that may wait to be written; beyond, they are dropped and counted.
+const MAX_WAITING_REFUSALS: usize = 10_000;
+
+/// What the recorder is bounded by.
+#[derive(Debug, Clone, Copy)]
+pub struct RecorderSettings {
+    /// Requests that may be open at once; one user has at most half of them.
+    pub max_open: usize,
+    /// How long an answer waits for its record while the database is away.
+    pub max_wait: Duration,
+}
+
+/// The event is not on disk yet, or never will be: the answer must not be completed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the request could not be recorded")]
+pub struct NotRecorded;
+
+/// The recorder's door.
+pub struct Recorder {
+    places: Arc<Places>,
+    queue: mpsc::SyncSender<Message>,
+    refusals: Arc<AtomicUsize>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Recorder {
+    /// Opens a stream of events and starts the writer's thread.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; `Unavailable` also where no thread can be had.
+    pub fn start(
+        store: Arc<dyn EventStore>,
+        settings: RecorderSettings,
+        now: Time,
+    ) -> Result<Self, StoreError> {
+        let stream = store.open_stream(now)?;
+        // Room for every place and every refusal that may wait, and the closing mark.
+        let room = settings.max_open.saturating_add(MAX_WAITING_REFUSALS).saturating_add(1);
+        let (queue, messages) = mpsc::sync_channel(room);
+        let writer = Writer::new(store, stream, messages, settings.max_wait);
+        let thread = thread::Builder::new()
+            .name("recorder".into())
+            .spawn(move || writer.run())
+            .map_err(StoreError::unavailable)?;
+        Ok(Self {
+            places: Arc::new(Places::new(settings.max_open)),
+            queue,
+            refusals: Arc::default(),
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    /// Takes a place for a request of `user`; `None` when none is left, or the user has half of them.
+    pub fn reserve(&self, user: UserId) -> Option<Place> {
+        Places::take(&self.places, user)
+    }
+
+    /// Writes `event` in the place that was taken for it, and returns when it is on disk.
+    ///
+    /// # Errors
+    /// [`NotRecorded`] when that took too long; the event is written later all the same, if it can be.
+    pub async fn record(&self, place: Place, event: UsageEvent) -> Result<(), NotRecorded> {
+        let (done, verdict) = oneshot::channel();
+        self.send(Entry { event, done: Some(done), kept: Kept::Place(place), since: Instant::now() })?;
+        verdict.await.unwrap_or(Err(NotRecorded))
+    }
+
+    /// Writes `event` in the place that was taken for it, without waiting: for requests whose end nobody
+    /// is there to see.
+    pub fn record_unwaited(&self, place: Place, event: UsageEvent) {
+        let entry = Entry { event, done: None, kept: Kept::Place(place), since: Instant::now() };
+        if self.send(entry).is_err() {
+            tracing::error!("a request ended after the recorder did and is not recorded");
+        }
+    }
+
+    /// Writes the event of a refusal, some time; dropped and counted when too many wait already.
+    pub fn note(&self, event: UsageEvent) {
+        let dropped = self.refusals.load(Ordering::Relaxed) >= MAX_WAITING_REFUSALS || {
+            let kept = Kept::Refusal(Waiting::new(&self.refusals));
+            self.send(Entry { event, done: None, kept, since: Instant::now() }).is_err()
+        };
+        if dropped {
+            metrics::counter!("tollgate_record_dropped_refusals_total").increment(1);
+        }
+    }
+
+    fn send(&self, entry: Entry) -> Result<(), NotRecorded> {
+        self.queue.send(Message::Event(Box::new(entry))).map_err(|_closed| NotRecorded)?;
+        metrics::gauge!("tollgate_record_queue").increment(1);
+        Ok(())
+    }
+
+    /// How many requests are open.
+    pub fn open(&self) -> usize {
+        self.places.open()
+    }
+
+    /// Writes what is queued and ends the writer; blocks meanwhile. Whoever records afterwards is told
+    /// [`NotRecorded`].
+    pub fn close(&self) {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // Without a writer there is nobody to tell.
+        self.queue.send(Message::Close).unwrap_or_default();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the recorder's thread panicked");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,95 @@
+//! Places in the recorder's queue: how many requests may be open, over all and for one user.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use tollgate_domain::UserId;
+
+/// Locks over which users are spread.
+const SHARDS: usize = 64;
+
+pub struct Places {
+    max_open: usize,
+    open: AtomicUsize,
+    by_user: Vec<Mutex<HashMap<UserId, usize>>>,
+}
+
+/// A place in the recorder's queue, taken at admission; given back when dropped.
+#[must_use = "a place is given back when dropped"]
+pub struct Place {
+    places: Arc<Places>,
+    user: UserId,
+}
+
+impl Places {
+    pub fn new(max_open: usize) -> Self {
+        Self { max_open, open: AtomicUsize::new(0), by_user: (0..SHARDS).map(|_| Mutex::default()).collect() }
+    }
+
+    pub fn open(&self) -> usize {
+        self.open.load(Ordering::SeqCst)
+    }
+
+    pub fn take(places: &Arc<Self>, user: UserId) -> Option<Place> {
+        if places.open.fetch_add(1, Ordering::SeqCst) >= places.max_open || !places.take_for(user) {
+            places.open.fetch_sub(1, Ordering::SeqCst);
+            return None;
+        }
+        Some(Place { places: Arc::clone(places), user })
+    }
+
+    fn take_for(&self, user: UserId) -> bool {
+        self.with(user, |by_user| {
+            let open = by_user.entry(user).or_insert(0);
+            let free = *open < self.max_open.div_ceil(2);
+            *open = open.saturating_add(usize::from(free));
+            free
+        })
+    }
+
+    fn give_back(&self, user: UserId) {
+        self.with(user, |by_user| {
+            if let Some(open) = by_user.get_mut(&user) {
+                *open = open.saturating_sub(1);
+            }
+            if by_user.get(&user) == Some(&0) {
+                by_user.remove(&user);
+            }
+        });
+        self.open.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    fn with<T>(&self, user: UserId, each: impl FnOnce(&mut HashMap<UserId, usize>) -> T) -> T {
+        // The last byte of a UUID of version 7 is random.
+        let [.., last] = *user.as_uuid().as_bytes();
+        let shard = &self.by_user[usize::from(last) % SHARDS];
+        each(&mut shard.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.places.give_back(self.user);
+    }
+}
+
+/// A refusal that waits to be written; counted off when dropped.
+pub struct Waiting(Arc<AtomicUsize>);
+
+impl Waiting {
+    pub fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
