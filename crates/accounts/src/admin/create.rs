@@ -1,0 +1,194 @@
+//! What administrators make: administrators, and keys together with their users.
+
+use chrono::TimeDelta;
+use secrecy::SecretString;
+use tollgate_domain::{
+    ApiKey, Email, Environment, KeyKind, KeyText, LimitOverrides, Permission, Permissions, Role, Tier, Time,
+    User, UserId,
+    limit::{GivenByAdmin, KeyLimits},
+};
+use tollgate_store::{NewKey, NewUser};
+
+use super::only_for_administrators;
+use crate::{
+    Accounts, AccountsError,
+    field::Faults,
+    register::{blank_user, taken},
+};
+
+/// What a key is called where neither it nor its user has a name.
+const KEY_NAME: &str = "API Key";
+/// The most characters of an id by which another system knows a user.
+const MAX_EXTERNAL_ID_CHARS: usize = 200;
+
+/// An administrator to be made.
+#[derive(Debug, Clone)]
+pub struct NewAdmin {
+    /// The address, as typed.
+    pub email: String,
+    /// The password.
+    pub password: SecretString,
+    /// What to call the administrator.
+    pub name: Option<String>,
+}
+
+/// A wish for a key of somebody's: the user is found by external id (or id) or by email, and made where
+/// there is none.
+#[derive(Debug, Clone, Default)]
+pub struct ProvisionWish {
+    /// The user's own id, or the one by which another system knows the user.
+    pub user_id: Option<String>,
+    /// The user's address.
+    pub email: Option<String>,
+    /// What to call a user that is made.
+    pub user_name: Option<String>,
+    /// What to call the key; else it is called as its user.
+    pub key_name: Option<String>,
+    /// What it may do.
+    pub permissions: Option<Permissions>,
+    /// What it may reach.
+    pub environment: Environment,
+    /// Its limits, given by an administrator.
+    pub limits: LimitOverrides,
+    /// Its tier, given by an administrator; also the user's where the user is made.
+    pub tier: Option<Tier>,
+    /// Days until it expires.
+    pub expires_in_days: Option<i64>,
+    /// Notes on the key.
+    pub metadata: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+/// A key made by an administrator.
+#[derive(Debug)]
+pub struct Provisioned {
+    /// Its owner.
+    pub user: User,
+    /// Whether the owner was made with it.
+    pub is_new_user: bool,
+    /// The key.
+    pub key: ApiKey,
+    /// Its secret, to be shown this once.
+    pub secret: KeyText,
+}
+
+impl Accounts {
+    /// Makes an administrator, whose address counts as verified. An address that has an account already is
+    /// refused: whoever made that account knows its password.
+    ///
+    /// # Errors
+    /// [`AccountsError::Invalid`], [`AccountsError::EmailTaken`], or the store's.
+    pub fn create_admin(&self, wish: &NewAdmin) -> Result<User, AccountsError> {
+        let mut faults = Faults::default();
+        let email = faults.take("email", "invalid_email", wish.email.parse::<Email>());
+        self.passwords.judge("password", &wish.password, email.as_ref(), &mut faults);
+        let name = wish.name.as_deref().map(|name| faults.name("name", name));
+        faults.none()?;
+        let now = self.now();
+        let id = UserId::new(now, &*self.random);
+        let user = User { email, name, role: Role::Admin, is_verified: true, ..blank_user(id, now) };
+        let password_hash = Some(self.passwords.hash(&wish.password, &*self.random)?);
+        self.stores.users.create(&NewUser { user: user.clone(), password_hash }, None).map_err(taken)?;
+        Ok(user)
+    }
+
+    /// Makes a key for somebody, and the somebody where needed. A user's own ceilings do not apply.
+    ///
+    /// # Errors
+    /// [`AccountsError::Invalid`], or the store's: its `Conflict` where the same user was made meanwhile.
+    pub fn provision(&self, wish: &ProvisionWish) -> Result<Provisioned, AccountsError> {
+        let mut faults = Faults::default();
+        let email = wish
+            .email
+            .as_deref()
+            .and_then(|email| faults.take("email", "invalid_email", email.parse::<Email>()));
+        let external_id = wish.user_id.as_deref().map(|id| external_id(id, &mut faults));
+        let user_name = wish.user_name.as_deref().map(|name| faults.name("name", name));
+        let key_name = match (wish.key_name.as_deref(), &user_name) {
+            (Some(name), _) => faults.name("name", name),
+            (None, Some(name)) => name.clone(),
+            (None, None) => KEY_NAME.to_owned(),
+        };
+        faults.overrides(&wish.limits);
+        faults.expiry_days("expires_in_days", wish.expires_in_days);
+        let metadata = faults.metadata(wish.metadata.as_ref());
+        faults.none()?;
+
+        let now = self.now();
+        let found = self.find_user(external_id.as_deref(), email.as_ref())?;
+        let is_new_user = found.is_none();
+        let user = found.unwrap_or_else(|| User {
+            email,
+            external_id,
+            name: user_name,
+            tier: wish.tier.unwrap_or_default(),
+            ..blank_user(UserId::new(now, &*self.random), now)
+        });
+        let (new, secret) = self.provisioned_key(&user, &key_name, metadata, wish, now)?;
+        if is_new_user {
+            let made = NewUser { user: user.clone(), password_hash: None };
+            self.stores.users.create(&made, Some(&new)).map_err(taken)?;
+        } else if !self.stores.keys.create(&new, u32::MAX)? {
+            return Err(AccountsError::TooManyKeys { max: u32::MAX });
+        }
+        Ok(Provisioned { user, is_new_user, key: new.key, secret })
+    }
+
+    fn provisioned_key(
+        &self,
+        user: &User,
+        name: &str,
+        metadata: String,
+        wish: &ProvisionWish,
+        now: Time,
+    ) -> Result<(NewKey, KeyText), AccountsError> {
+        let permissions =
+            wish.permissions.clone().unwrap_or_else(|| self.settings.default_permissions.clone());
+        if permissions.allow(&Permission::Admin) {
+            only_for_administrators(user)?;
+        }
+        let (mut new, secret) =
+            self.blank_key(user.id, name, KeyKind::Ordinary, wish.environment, permissions, now);
+        let by_admin = GivenByAdmin {
+            minute: wish.limits.minute.is_some(),
+            hour: wish.limits.hour.is_some(),
+            day: wish.limits.day.is_some(),
+            tier: wish.tier.is_some(),
+        };
+        new.key.limits = KeyLimits { tier: wish.tier, limits: wish.limits, by_admin };
+        new.key.expires_at = wish.expires_in_days.map(|days| now + TimeDelta::days(days));
+        new.key.metadata = metadata;
+        Ok((new, secret))
+    }
+
+    /// By external id, then by id, then by address.
+    fn find_user(
+        &self,
+        external_id: Option<&str>,
+        email: Option<&Email>,
+    ) -> Result<Option<User>, AccountsError> {
+        if let Some(external_id) = external_id {
+            if let Some(user) = self.stores.users.by_external_id(external_id)? {
+                return Ok(Some(user));
+            }
+            if let Ok(id) = external_id.parse::<UserId>() {
+                let user = self.stores.users.by_id(id)?;
+                return user.map(Some).ok_or(AccountsError::NotFound("user"));
+            }
+            return Ok(None);
+        }
+        match email {
+            Some(email) => Ok(self.stores.users.by_email(email)?.map(|known| known.user)),
+            None => Ok(None),
+        }
+    }
+}
+
+fn external_id(id: &str, faults: &mut Faults) -> String {
+    let id = id.trim();
+    let chars = id.chars().count();
+    if chars == 0 || chars > MAX_EXTERNAL_ID_CHARS || id.chars().any(char::is_control) {
+        let rule = format!("must have 1 to {MAX_EXTERNAL_ID_CHARS} characters and no control characters");
+        faults.add("user_id", "invalid_id", rule);
+    }
+    id.to_owned()
+}

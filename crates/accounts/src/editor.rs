@@ -1,0 +1,55 @@
+//! The `Editor` key: one per user, the same at every call, the only key kept recoverably.
+
+use tollgate_domain::{Environment, KeyKind, KeyText, Permission, User};
+use tollgate_store::{EditorKey, NewKey};
+
+use crate::{Accounts, AccountsError};
+
+/// What the key is called.
+pub const EDITOR_KEY_NAME: &str = "Editor";
+/// What binds the sealed secret to its use.
+const PURPOSE: &str = "editor key";
+/// Times that a key which does not open is replaced before giving up: another server may have made one
+/// with secrets that this one lacks.
+const ATTEMPTS: u32 = 2;
+
+impl Accounts {
+    /// The user's `Editor` key, made at the first call. One that no secret opens any more is revoked and
+    /// made anew.
+    ///
+    /// # Errors
+    /// The store's, or [`AccountsError::Internal`] where what was just sealed does not open.
+    pub fn editor_key(&self, user: &User) -> Result<KeyText, AccountsError> {
+        for _ in 0..ATTEMPTS {
+            let editor = match self.stores.keys.editor(user.id)? {
+                Some(editor) => editor,
+                None => self.stores.keys.create_editor(&self.new_editor_key(user)?)?,
+            };
+            if let Some(secret) = self.opened(&editor) {
+                return Ok(secret);
+            }
+            tracing::warn!(key = %editor.key.id, "an Editor key can no longer be opened and is made anew");
+            self.stores.keys.revoke(editor.key.id, Some(user.id), self.now())?;
+        }
+        Err(AccountsError::Internal("an Editor key that was just sealed does not open"))
+    }
+
+    fn new_editor_key(&self, user: &User) -> Result<NewKey, AccountsError> {
+        let permissions = self.settings.default_permissions.without(&Permission::KeysManage);
+        let (mut new, secret) = self.blank_key(
+            user.id,
+            EDITOR_KEY_NAME,
+            KeyKind::Editor,
+            Environment::Live,
+            permissions,
+            self.now(),
+        );
+        new.sealed = Some(self.seal.seal(PURPOSE, user.id, secret.expose().as_bytes(), &*self.random)?);
+        Ok(new)
+    }
+
+    fn opened(&self, editor: &EditorKey) -> Option<KeyText> {
+        let plain = self.seal.open(PURPOSE, editor.key.user_id, &editor.sealed)?;
+        std::str::from_utf8(&plain).ok().and_then(|text| KeyText::parse(text).ok())
+    }
+}

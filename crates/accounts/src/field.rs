@@ -1,0 +1,75 @@
+//! Collecting what is wrong with a request, all of it at once.
+
+use tollgate_domain::limit::MAX_LIMIT;
+
+use crate::{AccountsError, FieldError};
+
+/// The most characters of a name.
+pub const MAX_NAME_CHARS: usize = 100;
+/// The most bytes of metadata, as JSON text.
+pub const MAX_METADATA_BYTES: usize = 4_096;
+/// The most days until a key expires.
+pub const MAX_EXPIRY_DAYS: i64 = 3_650;
+
+/// Faults so far.
+#[derive(Default)]
+pub struct Faults(Vec<FieldError>);
+
+impl Faults {
+    pub fn add(&mut self, field: &'static str, code: &'static str, message: impl Into<String>) {
+        self.0.push(FieldError { field, code, message: message.into() });
+    }
+
+    /// The value, or a fault of `field` with the error's words.
+    pub fn take<T, E: std::fmt::Display>(
+        &mut self,
+        field: &'static str,
+        code: &'static str,
+        parsed: Result<T, E>,
+    ) -> Option<T> {
+        parsed.map_err(|fault| self.add(field, code, fault.to_string())).ok()
+    }
+
+    /// A name: trimmed, 1 to [`MAX_NAME_CHARS`] characters, no controls.
+    pub fn name(&mut self, field: &'static str, text: &str) -> String {
+        let name = text.trim();
+        let chars = name.chars().count();
+        if chars == 0 || chars > MAX_NAME_CHARS || name.chars().any(char::is_control) {
+            let rule = format!("must have 1 to {MAX_NAME_CHARS} characters and no control characters");
+            self.add(field, "invalid_name", rule);
+        }
+        name.to_owned()
+    }
+
+    /// A limit: 1 to [`MAX_LIMIT`].
+    pub fn limit(&mut self, field: &'static str, limit: Option<u64>) {
+        if limit.is_some_and(|limit| limit == 0 || limit > MAX_LIMIT) {
+            self.add(field, "out_of_range", format!("must be 1 to {MAX_LIMIT}"));
+        }
+    }
+
+    /// Days until a key expires: 1 to [`MAX_EXPIRY_DAYS`].
+    pub fn expiry_days(&mut self, field: &'static str, days: Option<i64>) {
+        if days.is_some_and(|days| !(1..=MAX_EXPIRY_DAYS).contains(&days)) {
+            self.add(field, "out_of_range", format!("must be 1 to {MAX_EXPIRY_DAYS}"));
+        }
+    }
+
+    /// Notes: a JSON object of at most [`MAX_METADATA_BYTES`], as text.
+    pub fn metadata(&mut self, metadata: Option<&serde_json::Map<String, serde_json::Value>>) -> String {
+        let text = metadata
+            .map_or_else(|| "{}".to_owned(), |object| serde_json::Value::from(object.clone()).to_string());
+        if text.len() > MAX_METADATA_BYTES {
+            self.add("metadata", "too_long", format!("must have at most {MAX_METADATA_BYTES} bytes"));
+        }
+        text
+    }
+
+    /// Nothing was wrong.
+    ///
+    /// # Errors
+    /// [`AccountsError::Invalid`] with all that was.
+    pub fn none(self) -> Result<(), AccountsError> {
+        if self.0.is_empty() { Ok(()) } else { Err(AccountsError::Invalid(self.0)) }
+    }
+}

@@ -1,0 +1,39 @@
+//! What unit tests of this crate share.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use chrono::TimeDelta;
+use tollgate_domain::{Pepper, Permissions, Randomness, Tiers};
+
+use crate::{AccountsSettings, RegistrationPolicy};
+
+/// Randomness that counts up: different at every call, the same in every run.
+#[derive(Default)]
+pub struct Counting(AtomicU8);
+
+impl Randomness for Counting {
+    fn fill(&self, buffer: &mut [u8]) {
+        for byte in buffer {
+            *byte = self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Settings with bcrypt at its cheapest.
+pub fn settings() -> AccountsSettings {
+    AccountsSettings {
+        public_url: "http://localhost:8000".into(),
+        jwt_secrets: vec!["j".repeat(32).into()],
+        pepper: Pepper::new(&["pepper"]).unwrap(),
+        encryption_secrets: vec!["sealing".into()],
+        access_token_lifetime: TimeDelta::minutes(30),
+        session_lifetime: TimeDelta::days(7),
+        bcrypt_rounds: 4,
+        min_password_chars: 8,
+        default_permissions: Permissions::defaults(),
+        key_prefix: None,
+        max_keys_per_user: 100,
+        tiers: Tiers::default(),
+        registration: RegistrationPolicy::Open,
+    }
+}

@@ -1,0 +1,106 @@
+//! Never more than the caller has: what a key made by a user, or by one of the user's keys, may be.
+
+use tollgate_domain::{
+    ApiKey, Environment, LimitOverrides, Permission, Permissions, Role, Tier, Tiers, Time, User,
+    window::WindowKind,
+};
+
+use super::KeyWish;
+use crate::{AccountsSettings, Actor, Beyond, error::WindowName};
+
+/// What a wish comes to.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Given {
+    pub environment: Environment,
+    pub permissions: Permissions,
+    pub tier: Option<Tier>,
+    pub limits: LimitOverrides,
+    pub expires_at: Option<Time>,
+}
+
+/// What `actor` gets for `wish`. What the wish leaves open is cut down to the ceiling; what it names beyond
+/// the ceiling is refused.
+pub fn under(
+    actor: &Actor,
+    settings: &AccountsSettings,
+    wish: &KeyWish,
+    expires_at: Option<Time>,
+) -> Result<Given, Beyond> {
+    let by = actor.key.as_deref();
+    Ok(Given {
+        environment: environment(by, wish.environment)?,
+        permissions: permissions(&actor.user, by, &settings.default_permissions, wish.permissions.as_ref())?,
+        tier: tier(&actor.user, wish.tier)?,
+        limits: limits(&actor.user, by, &settings.tiers, wish)?,
+        expires_at: expiry(actor.expires_at(), expires_at)?,
+    })
+}
+
+fn environment(by: Option<&ApiKey>, asked: Option<Environment>) -> Result<Environment, Beyond> {
+    match (by, asked) {
+        (Some(key), Some(asked)) if asked != key.environment => Err(Beyond::Environment),
+        (Some(key), _) => Ok(key.environment),
+        (None, asked) => Ok(asked.unwrap_or_default()),
+    }
+}
+
+fn permissions(
+    user: &User,
+    by: Option<&ApiKey>,
+    defaults: &Permissions,
+    asked: Option<&Permissions>,
+) -> Result<Permissions, Beyond> {
+    let Some(asked) = asked else {
+        let held = |permission: &&Permission| by.is_none_or(|key| key.permissions.allow(permission));
+        return Ok(defaults.iter().filter(held).cloned().collect());
+    };
+    // Administrators give what users may not.
+    let grantable = defaults.with(Permission::KeysManage);
+    if let Some(beyond) = grantable.first_beyond(asked).filter(|_| user.role != Role::Admin) {
+        return Err(Beyond::UsersMayNotGrant(beyond.clone()));
+    }
+    if let Some(beyond) = by.and_then(|key| key.permissions.first_beyond(asked)) {
+        return Err(Beyond::NotHeld(beyond.clone()));
+    }
+    Ok(asked.clone())
+}
+
+fn tier(user: &User, asked: Option<Tier>) -> Result<Option<Tier>, Beyond> {
+    if asked.is_some_and(|asked| asked > user.tier) { Err(Beyond::Tier) } else { Ok(asked) }
+}
+
+fn limits(user: &User, by: Option<&ApiKey>, tiers: &Tiers, wish: &KeyWish) -> Result<LimitOverrides, Beyond> {
+    let limit = |window: WindowKind| {
+        let users = user.limits.of(window).unwrap_or_else(|| tiers.window(user.tier, window));
+        let keys = by.and_then(|key| own_limit(key, tiers, window));
+        let ceiling = keys.map_or(users, |keys| keys.min(users));
+        match wish.limits.of(window) {
+            Some(asked) if asked > ceiling => Err(Beyond::Limit(WindowName(window), ceiling)),
+            Some(asked) => Ok(Some(asked)),
+            // The tier's limit stands unless the calling key has less, which then is given singly.
+            None => {
+                let by_tier = wish.tier.map(|tier| tiers.window(tier, window));
+                Ok(keys.filter(|keys| by_tier.is_none_or(|by_tier| *keys < by_tier)).map(|_| ceiling))
+            }
+        }
+    };
+    Ok(LimitOverrides {
+        minute: limit(WindowKind::Minute)?,
+        hour: limit(WindowKind::Hour)?,
+        day: limit(WindowKind::Day)?,
+    })
+}
+
+fn own_limit(key: &ApiKey, tiers: &Tiers, window: WindowKind) -> Option<u64> {
+    key.limits.limits.of(window).or_else(|| key.limits.tier.map(|tier| tiers.window(tier, window)))
+}
+
+fn expiry(latest: Option<Time>, asked: Option<Time>) -> Result<Option<Time>, Beyond> {
+    match (latest, asked) {
+        (Some(latest), Some(asked)) if asked > latest => Err(Beyond::Expiry),
+        (latest, asked) => Ok(asked.or(latest)),
+    }
+}
+
+#[cfg(test)]
+mod tests;
