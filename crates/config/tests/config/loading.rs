@@ -248,3 +248,23 @@ tiers:
     assert_eq!((config.tiers.free.minute, config.tiers.free.hour), (5, 1_000));
     assert_eq!(config.tiers.free.monthly_tokens, 1_000_000_000_000);
 }
+
+const DOCUMENT: &str = include_str!("../../../../docs/CONFIGURATION.md");
+
+#[test]
+fn the_document_names_every_key() {
+    let loaded = Case::new().loaded();
+    for shown in loaded.provenance {
+        let last = shown.key.rsplit('.').next().unwrap();
+        let named = [format!("`{}`", shown.key), format!(".{last}`"), format!("`{last}`")];
+        assert!(named.iter().any(|name| DOCUMENT.contains(name.as_str())), "{} is not documented", shown.key);
+    }
+}
+
+#[test]
+fn the_documents_example_loads() {
+    let yaml = DOCUMENT.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let config = Case::new().file("config.yaml", yaml).var("MY_OPENAI_KEY", "k").loaded().config;
+    assert_eq!(config.providers[1].models, ["llama3.2", "qwen3"]);
+    assert_eq!(config.models[1].max_output_tokens, Some(8_192));
+}
