@@ -1,9 +1,10 @@
-//! What developers of Tollgate repeat: `cargo xtask test`, `tidy` and `ci`.
+//! What developers of Tollgate repeat: `cargo xtask test`, `tidy`, `bench` and `ci`.
 //!
 //! It names no other crate of the workspace, so that it compiles in seconds and runs while they do not.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line program prints")]
 
+mod bench;
 mod failure;
 mod test;
 mod tidy;
@@ -24,6 +25,8 @@ enum Task {
     Test(test::Options),
     /// The rules of the house: rings, who may use what, sizes, migrations, manifests
     Tidy,
+    /// Requests a second and added latency beside nginx, on SQLite and on PostgreSQL
+    Bench(bench::Options),
     /// What the build server runs: the same as `test --install`
     Ci,
 }
@@ -43,6 +46,7 @@ fn run(task: Task) -> Result<(), Failure> {
     match task {
         Task::Test(options) => test::run(&workspace, &options),
         Task::Tidy => tidy::run(&workspace),
+        Task::Bench(options) => bench::run(&workspace, &options),
         Task::Ci => test::run(&workspace, &test::Options::everything()),
     }
 }

@@ -2,9 +2,9 @@
 //!
 //! It finds what the tests need, starts a PostgreSQL of its own, and leaves nothing behind.
 
-mod machine;
+pub(crate) mod machine;
 mod needs;
-mod postgres;
+pub(crate) mod postgres;
 mod python;
 mod steps;
 

@@ -67,11 +67,24 @@ fn version(folder: &Path) -> Option<u32> {
 }
 
 impl Postgres {
-    /// Makes a cluster and starts it.
+    /// Makes a cluster and starts it, without waiting for the disk: tests throw it away.
     ///
     /// # Errors
     /// What the server's programs said where they failed.
     pub fn start() -> Result<Self, Failure> {
+        Self::start_with(&["-F"])
+    }
+
+    /// Makes a cluster and starts it as in production: a commit is on the disk.
+    ///
+    /// # Errors
+    /// What the server's programs said where they failed.
+    pub fn start_durable() -> Result<Self, Failure> {
+        Self::start_with(&["-c", "shared_buffers=512MB"])
+    }
+
+    fn start_with(options: &[&str]) -> Result<Self, Failure> {
+        let server_options = options.join(" ");
         let binaries =
             binaries().ok_or_else(|| Failure::unprepared("the PostgreSQL server is not installed"))?;
         let user = if machine::is_root()? { Some(server_user()?) } else { None };
@@ -86,7 +99,11 @@ impl Postgres {
             server.port = free_port()?;
             configure(&data, &home, server.port)?;
             let mut start = program("pg_ctl");
-            start.args(["start", "-w", "-s", "-o", "-F", "-D"]).arg(&data).arg("-l").arg(home.join("log"));
+            start
+                .args(["start", "-w", "-s", "-o", &server_options, "-D"])
+                .arg(&data)
+                .arg("-l")
+                .arg(home.join("log"));
             // The server inherits these; a pipe would stay open as long as it runs.
             start.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
             match machine::run(&mut start) {
