@@ -1,0 +1,236 @@
+//! Real stores that can be told to fail.
+
+mod change;
+mod event;
+mod key;
+mod session;
+mod usage;
+mod user;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Condvar, Mutex, PoisonError},
+};
+
+use tokio::sync::watch;
+use tollgate_store::{StoreError, Stores};
+
+use crate::patience::{PATIENCE, until};
+
+/// Every method that can be told to fail.
+const METHODS: &[&str] = &[
+    "users.create",
+    "users.by_id",
+    "users.by_email",
+    "users.by_external_id",
+    "users.edit",
+    "users.list",
+    "keys.create",
+    "keys.by_hash",
+    "keys.by_id",
+    "keys.list",
+    "keys.edit",
+    "keys.revoke",
+    "keys.editor",
+    "keys.create_editor",
+    "keys.ids_by_prefix",
+    "sessions.open",
+    "sessions.by_id",
+    "sessions.end",
+    "sessions.end_all",
+    "changes.latest",
+    "changes.since",
+    "events.open_stream",
+    "events.append",
+    "events.fold",
+    "events.admitted_since",
+    "usage.quota_used",
+    "usage.stats",
+    "usage.key_totals",
+];
+
+/// How a call goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// `Unavailable`, and nothing was done.
+    FailBefore,
+    /// `Unavailable`, although it was done: the commit's answer got lost.
+    FailAfter,
+    /// `Rejected`, and nothing was done: these values are poison.
+    Reject,
+    /// It does not return until [`Faulty::release`], and is done then. Fails after [`PATIENCE`].
+    Hang,
+}
+
+/// The switchboard of stores that can be told to fail.
+///
+/// Methods are named as `keys.by_hash`, `keys.*` or `*`; of several injections that fit, the latest counts.
+#[derive(Clone)]
+pub struct Faulty {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    released: Condvar,
+    hanging: watch::Sender<usize>,
+}
+
+#[derive(Default)]
+struct State {
+    injected: Vec<Injected>,
+    calls: HashMap<&'static str, u64>,
+    /// How often hanging calls were released: a call waits for the next time.
+    releases: u64,
+}
+
+struct Injected {
+    methods: String,
+    fault: Fault,
+    /// `None` for until cleared.
+    times: Option<u32>,
+}
+
+/// A store that asks the switchboard before it does anything.
+struct Wrapped<T: ?Sized> {
+    faulty: Faulty,
+    inner: Arc<T>,
+}
+
+impl Faulty {
+    /// Wraps `stores`: the same, but they obey the switchboard. At first nothing fails.
+    pub fn wrap(stores: &Stores) -> (Self, Stores) {
+        let faulty = Self {
+            shared: Arc::new(Shared {
+                state: Mutex::default(),
+                released: Condvar::new(),
+                hanging: watch::Sender::new(0),
+            }),
+        };
+        let wrapped = Stores {
+            users: faulty.around(&stores.users),
+            keys: faulty.around(&stores.keys),
+            sessions: faulty.around(&stores.sessions),
+            changes: faulty.around(&stores.changes),
+            events: faulty.around(&stores.events),
+            usage: faulty.around(&stores.usage),
+        };
+        (faulty, wrapped)
+    }
+
+    /// Calls of `methods` go wrong until [`clear`](Self::clear).
+    ///
+    /// # Panics
+    /// Where there is no such method.
+    pub fn inject(&self, methods: &str, fault: Fault) {
+        self.push(methods, fault, None);
+    }
+
+    /// The next `times` calls of `methods` go wrong.
+    ///
+    /// # Panics
+    /// Where there is no such method.
+    pub fn inject_times(&self, methods: &str, fault: Fault, times: u32) {
+        self.push(methods, fault, Some(times));
+    }
+
+    /// Nothing goes wrong any more. Calls that hang stay so until released.
+    pub fn clear(&self) {
+        self.state().injected.clear();
+    }
+
+    /// Lets every call that hangs now go on.
+    pub fn release(&self) {
+        self.state().releases += 1;
+        self.shared.released.notify_all();
+    }
+
+    /// Waits until `calls` calls hang at once.
+    ///
+    /// # Panics
+    /// After [`PATIENCE`].
+    pub async fn await_hanging(&self, calls: usize) {
+        until(self.shared.hanging.subscribe(), "calls that hang", |hanging| *hanging >= calls).await;
+    }
+
+    /// How often a method was called, whatever came of it.
+    ///
+    /// # Panics
+    /// Where there is no such method.
+    pub fn calls(&self, method: &str) -> u64 {
+        assert!(METHODS.contains(&method), "no store has a method `{method}`");
+        self.state().calls.get(method).copied().unwrap_or(0)
+    }
+
+    fn push(&self, methods: &str, fault: Fault, times: Option<u32>) {
+        assert!(METHODS.iter().any(|method| fits(methods, method)), "no store has methods like `{methods}`");
+        self.state().injected.push(Injected { methods: methods.to_owned(), fault, times });
+    }
+
+    fn around<T: ?Sized>(&self, inner: &Arc<T>) -> Arc<Wrapped<T>> {
+        Arc::new(Wrapped { faulty: self.clone(), inner: Arc::clone(inner) })
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts the call, and says how it goes wrong.
+    fn begin(&self, method: &'static str) -> Option<Fault> {
+        debug_assert!(METHODS.contains(&method), "`{method}` is missing from the list of methods");
+        let mut state = self.state();
+        *state.calls.entry(method).or_default() += 1;
+        let place = state.injected.iter().rposition(|injected| fits(&injected.methods, method))?;
+        let injected = &mut state.injected[place];
+        let fault = injected.fault;
+        if let Some(times) = &mut injected.times {
+            *times -= 1;
+            if *times == 0 {
+                state.injected.remove(place);
+            }
+        }
+        Some(fault)
+    }
+
+    fn hang(&self) -> Result<(), StoreError> {
+        self.shared.hanging.send_modify(|hanging| *hanging += 1);
+        let state = self.state();
+        let asked = state.releases;
+        let (state, waited) = self
+            .shared
+            .released
+            .wait_timeout_while(state, PATIENCE, |state| state.releases == asked)
+            .unwrap_or_else(PoisonError::into_inner);
+        drop(state);
+        self.shared.hanging.send_modify(|hanging| *hanging -= 1);
+        if waited.timed_out() { Err(unavailable("it hung, and nobody released it")) } else { Ok(()) }
+    }
+}
+
+impl<T: ?Sized> Wrapped<T> {
+    /// Does `call`, or what the switchboard says instead.
+    fn call<R>(
+        &self,
+        method: &'static str,
+        call: impl FnOnce(&T) -> Result<R, StoreError>,
+    ) -> Result<R, StoreError> {
+        match self.faulty.begin(method) {
+            None => call(&self.inner),
+            Some(Fault::FailBefore) => Err(unavailable("it was told to fail before")),
+            Some(Fault::FailAfter) => call(&self.inner).and(Err(unavailable("it was told to fail after"))),
+            Some(Fault::Reject) => Err(StoreError::Rejected("it was told to reject".into())),
+            Some(Fault::Hang) => self.faulty.hang().and_then(|()| call(&self.inner)),
+        }
+    }
+}
+
+fn fits(methods: &str, method: &str) -> bool {
+    methods.strip_suffix('*').map_or(methods == method, |start| method.starts_with(start))
+}
+
+fn unavailable(why: &'static str) -> StoreError {
+    StoreError::unavailable(why)
+}
+
+#[cfg(test)]
+mod tests;

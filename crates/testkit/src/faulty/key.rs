@@ -1,0 +1,46 @@
+//! API keys.
+
+use tollgate_domain::{ApiKey, KeyHash, KeyId, Time, UserId};
+use tollgate_store::{
+    Edit, EditorKey, KeyFilter, KeyStore, ListedKey, NewKey, Page, PageRequest, StoreError,
+};
+
+use super::Wrapped;
+
+impl KeyStore for Wrapped<dyn KeyStore> {
+    fn create(&self, key: &NewKey, max_per_user: u32) -> Result<bool, StoreError> {
+        self.call("keys.create", |inner| inner.create(key, max_per_user))
+    }
+
+    fn by_hash(&self, hash: &KeyHash) -> Result<Option<ApiKey>, StoreError> {
+        self.call("keys.by_hash", |inner| inner.by_hash(hash))
+    }
+
+    fn by_id(&self, id: KeyId) -> Result<Option<ListedKey>, StoreError> {
+        self.call("keys.by_id", |inner| inner.by_id(id))
+    }
+
+    fn list(&self, filter: &KeyFilter, page: &PageRequest) -> Result<Page<ListedKey>, StoreError> {
+        self.call("keys.list", |inner| inner.list(filter, page))
+    }
+
+    fn edit(&self, id: KeyId, edit: Edit<ApiKey>, now: Time) -> Result<Option<ApiKey>, StoreError> {
+        self.call("keys.edit", |inner| inner.edit(id, edit, now))
+    }
+
+    fn revoke(&self, id: KeyId, owner: Option<UserId>, now: Time) -> Result<Option<ApiKey>, StoreError> {
+        self.call("keys.revoke", |inner| inner.revoke(id, owner, now))
+    }
+
+    fn editor(&self, user: UserId) -> Result<Option<EditorKey>, StoreError> {
+        self.call("keys.editor", |inner| inner.editor(user))
+    }
+
+    fn create_editor(&self, key: &NewKey) -> Result<EditorKey, StoreError> {
+        self.call("keys.create_editor", |inner| inner.create_editor(key))
+    }
+
+    fn ids_by_prefix(&self, prefix: &str, limit: u32) -> Result<Vec<KeyId>, StoreError> {
+        self.call("keys.ids_by_prefix", |inner| inner.ids_by_prefix(prefix, limit))
+    }
+}

@@ -1,0 +1,32 @@
+//! Users.
+
+use tollgate_domain::{Email, Time, User, UserId};
+use tollgate_store::{Credentials, Edit, NewKey, NewUser, Page, PageRequest, StoreError, UserStore};
+
+use super::Wrapped;
+
+impl UserStore for Wrapped<dyn UserStore> {
+    fn create(&self, user: &NewUser, first_key: Option<&NewKey>) -> Result<(), StoreError> {
+        self.call("users.create", |inner| inner.create(user, first_key))
+    }
+
+    fn by_id(&self, id: UserId) -> Result<Option<User>, StoreError> {
+        self.call("users.by_id", |inner| inner.by_id(id))
+    }
+
+    fn by_email(&self, email: &Email) -> Result<Option<Credentials>, StoreError> {
+        self.call("users.by_email", |inner| inner.by_email(email))
+    }
+
+    fn by_external_id(&self, external_id: &str) -> Result<Option<User>, StoreError> {
+        self.call("users.by_external_id", |inner| inner.by_external_id(external_id))
+    }
+
+    fn edit(&self, id: UserId, edit: Edit<User>, now: Time) -> Result<Option<User>, StoreError> {
+        self.call("users.edit", |inner| inner.edit(id, edit, now))
+    }
+
+    fn list(&self, page: &PageRequest, search: Option<&str>) -> Result<Page<User>, StoreError> {
+        self.call("users.list", |inner| inner.list(page, search))
+    }
+}
