@@ -1,1 +1,46 @@
-//! Postgres and SQLite behind one set of queries
+//! The stores on Postgres and on SQLite, behind one set of queries.
+//!
+//! **Owns** diesel, the connections, the migrations (`migrations/{postgres,sqlite}`) and every SQL text.
+//! A port is implemented in the file of its noun; what truly differs between the databases is in `pg.rs`
+//! and `sqlite.rs`, what diesel lacks to write a query once is in `both.rs`.
+//!
+//! **Must never see** a server, a runtime or a use case. Callers block: a store is called from a pool that
+//! may wait, never from a worker.
+//!
+//! On SQLite one thread has the one connection that writes ([`Db`] starts and ends it); another moves the
+//! write-ahead log into the file. On Postgres all callers share a pool, and events have a connection of
+//! their own.
+//!
+//! To add a method to a port: a test in the suite of `tollgate-store`, then here in the noun's file. To add
+//! a table or a column: a migration of the same name for both databases, `schema.rs`, and the noun's rows.
+
+mod both;
+mod change;
+mod checkpoint;
+mod database;
+mod event;
+mod failure;
+mod fold;
+mod key;
+pub mod lock;
+pub mod migrate;
+mod number;
+pub mod open;
+mod pg;
+mod pool;
+mod rows;
+mod schema;
+mod session;
+pub mod settings;
+mod sqlite;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod types;
+mod usage;
+mod user;
+mod writer;
+
+pub use lock::{LockError, ServerLock};
+pub use migrate::{Check, check, migrate};
+pub use open::{Db, OpenError};
+pub use settings::{NotAUrl, Settings, Url};

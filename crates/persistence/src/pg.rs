@@ -1,0 +1,147 @@
+//! What only Postgres has: its session settings, row locks, monthly partitions.
+
+use chrono::{DateTime, Utc};
+use diesel::{
+    connection::SimpleConnection,
+    prelude::*,
+    r2d2::Error,
+    sql_query,
+    sql_types::{Bool, Text},
+};
+use secrecy::{ExposeSecret, SecretString};
+use tollgate_domain::{Month, Time};
+
+use crate::{
+    both::Conn,
+    failure::Failure,
+    schema::{api_keys, event_streams, users},
+    types::Id,
+};
+
+/// Each connection's settings. Everything is in our schema, and nothing that others may write to is searched.
+const SESSION: &str = "\
+    SET client_min_messages TO warning; \
+    SET search_path TO tollgate; \
+    SET timezone TO 'UTC'; \
+    SET synchronous_commit TO on; \
+    SET statement_timeout TO '30s'; \
+    SET lock_timeout TO '10s'; \
+    SET idle_in_transaction_session_timeout TO '60s'";
+/// How long one group of events may take.
+const APPEND_TIMEOUT: &str = "SET statement_timeout TO '3s'; SET lock_timeout TO '3s'";
+/// What libpq is told unless the URL says otherwise: how soon an absent server is noticed.
+const DEFAULT_OPTIONS: [(&str, &str); 4] = [
+    ("connect_timeout", "2"),
+    ("keepalives_idle", "15"),
+    ("tcp_user_timeout", "10000"),
+    ("application_name", "tollgate"),
+];
+/// Months whose partitions are made ahead.
+const PARTITIONS_AHEAD: usize = 2;
+/// The advisory lock under which partitions are made.
+const PARTITIONS_LOCK: i64 = 0x746f_6c6c_7061_7274;
+
+/// Opens a connection with our settings.
+pub fn connect(url: &SecretString) -> Result<PgConnection, Error> {
+    let mut conn =
+        PgConnection::establish(&with_defaults(url.expose_secret())).map_err(Error::ConnectionError)?;
+    conn.batch_execute(SESSION).map_err(Error::QueryError)?;
+    Ok(conn)
+}
+
+/// Makes a connection one that appends events.
+pub fn for_appending(conn: &mut PgConnection) -> QueryResult<()> {
+    conn.batch_execute(APPEND_TIMEOUT)
+}
+
+fn with_defaults(url: &str) -> String {
+    let mut full = url.to_owned();
+    let options = url.split_once('?').map_or("", |(_, options)| options);
+    let named: Vec<_> =
+        options.split('&').filter_map(|option| option.split_once('=')).map(|(name, _)| name).collect();
+    for (name, value) in DEFAULT_OPTIONS.into_iter().filter(|(name, _)| !named.contains(name)) {
+        full.push(if full.contains('?') { '&' } else { '?' });
+        full.push_str(name);
+        full.push('=');
+        full.push_str(value);
+    }
+    full
+}
+
+/// Holds the user against other writers until the end of the transaction. SQLite has one writer anyway.
+pub fn lock_user(conn: &mut Conn, id: Id) -> QueryResult<()> {
+    if let Conn::Pg(conn) = conn {
+        users::table.find(id).select(users::id).for_no_key_update().execute(conn)?;
+    }
+    Ok(())
+}
+
+/// Holds the key against other writers until the end of the transaction.
+pub fn lock_key(conn: &mut Conn, id: Id) -> QueryResult<()> {
+    if let Conn::Pg(conn) = conn {
+        api_keys::table.find(id).select(api_keys::id).for_no_key_update().execute(conn)?;
+    }
+    Ok(())
+}
+
+/// Waits until no other fold runs, and holds others off until the end of the transaction.
+pub fn lock_fold(conn: &mut Conn) -> QueryResult<()> {
+    if let Conn::Pg(conn) = conn {
+        event_streams::table.find(0).select(event_streams::id).for_update().execute(conn)?;
+    }
+    Ok(())
+}
+
+#[derive(QueryableByName)]
+struct Exists {
+    #[diesel(sql_type = Bool)]
+    exists: bool,
+}
+
+/// Makes the partitions of this month and of those ahead that are not there yet.
+pub fn ensure_partitions(conn: &mut PgConnection, now: Time) -> Result<(), Failure> {
+    let months = std::iter::successors(Some(Month::of(now)), |month| Some(month.next()));
+    for month in months.take(PARTITIONS_AHEAD.saturating_add(1)) {
+        conn.transaction(|conn| ensure_partition(conn, month))?;
+    }
+    Ok(())
+}
+
+/// Makes a month's partition beside the table and then attaches it, which stops nobody who reads or
+/// appends; events that went to the default partition meanwhile move into it.
+fn ensure_partition(conn: &mut PgConnection, month: Month) -> Result<(), Failure> {
+    let name = format!("usage_events_{}", month.to_string().replace('-', "_"));
+    sql_query(format!("SELECT pg_advisory_xact_lock({PARTITIONS_LOCK})")).execute(conn)?;
+    let found: Exists = sql_query("SELECT to_regclass($1) IS NOT NULL AS exists")
+        .bind::<Text, _>(format!("tollgate.{name}"))
+        .get_result(conn)?;
+    if found.exists {
+        return Ok(());
+    }
+    let (from, to) = (literal(month.start()), literal(month.next().start()));
+    conn.batch_execute(&format!(
+        "CREATE TABLE {name} (LIKE usage_events INCLUDING DEFAULTS INCLUDING CONSTRAINTS); \
+         LOCK TABLE usage_events_default IN ACCESS EXCLUSIVE MODE; \
+         WITH moved AS (DELETE FROM usage_events_default WHERE time >= {from} AND time < {to} RETURNING *) \
+         INSERT INTO {name} SELECT * FROM moved; \
+         ALTER TABLE usage_events ATTACH PARTITION {name} FOR VALUES FROM ({from}) TO ({to})"
+    ))?;
+    Ok(())
+}
+
+fn literal(time: DateTime<Utc>) -> String {
+    format!("'{}'", time.format("%Y-%m-%d %H:%M:%S+00"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_urls_own_options_win() {
+        let full = with_defaults("postgres://h/d?connect_timeout=9");
+        assert!(full.starts_with("postgres://h/d?connect_timeout=9&"), "{full}");
+        assert_eq!(full.matches("connect_timeout").count(), 1);
+        assert!(with_defaults("postgres://h/d").contains("d?connect_timeout=2&"));
+    }
+}

@@ -1,0 +1,15 @@
+//! Rows, and how they become what the domain knows. A row that cannot be read is `Corrupt`, never a panic.
+
+pub mod event;
+pub mod key;
+pub mod session;
+pub mod user;
+
+use std::str::FromStr;
+
+use tollgate_store::StoreError;
+
+/// A name that was stored by its text.
+fn named<T: FromStr>(text: &str, table: &'static str, what: &'static str) -> Result<T, StoreError> {
+    text.parse().map_err(|_unknown| StoreError::Corrupt { table, what })
+}

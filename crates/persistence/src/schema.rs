@@ -1,0 +1,226 @@
+//! The tables, as the migrations of both databases make them.
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Id, Ts};
+
+    users (id) {
+        id -> Id,
+        email -> Nullable<Text>,
+        external_id -> Nullable<Text>,
+        name -> Nullable<Text>,
+        search -> Text,
+        password_hash -> Nullable<Text>,
+        role -> Text,
+        tier -> Text,
+        is_active -> Bool,
+        is_verified -> Bool,
+        minute_limit -> Nullable<BigInt>,
+        hourly_limit -> Nullable<BigInt>,
+        daily_limit -> Nullable<BigInt>,
+        monthly_token_limit -> Nullable<BigInt>,
+        quota_floor_month -> Nullable<Integer>,
+        quota_floor_tokens -> Nullable<BigInt>,
+        metadata -> Text,
+        created_at -> Ts,
+        updated_at -> Ts,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Id, Ts};
+
+    api_keys (id) {
+        id -> Id,
+        user_id -> Id,
+        hash -> Binary,
+        name -> Text,
+        kind -> Text,
+        environment -> Text,
+        prefix -> Text,
+        preview -> Text,
+        permissions -> Text,
+        tier -> Nullable<Text>,
+        minute_limit -> Nullable<BigInt>,
+        hourly_limit -> Nullable<BigInt>,
+        daily_limit -> Nullable<BigInt>,
+        admin_limits -> Integer,
+        is_active -> Bool,
+        disabled_by_admin -> Bool,
+        revoked_at -> Nullable<Ts>,
+        expires_at -> Nullable<Ts>,
+        created_by_key -> Nullable<Id>,
+        sealed -> Nullable<Binary>,
+        metadata -> Text,
+        created_at -> Ts,
+        updated_at -> Ts,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Id, Ts};
+
+    sessions (id) {
+        id -> Id,
+        user_id -> Id,
+        created_at -> Ts,
+        expires_at -> Ts,
+        ended_at -> Nullable<Ts>,
+        ip -> Nullable<Text>,
+        user_agent -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Id, Ts};
+
+    refresh_tokens (hash) {
+        hash -> Binary,
+        session_id -> Id,
+        created_at -> Ts,
+        spent_at -> Nullable<Ts>,
+    }
+}
+
+diesel::table! {
+    change_counter (only) {
+        only -> Integer,
+        number -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Id, Ts};
+
+    changes (id) {
+        id -> BigInt,
+        kind -> Text,
+        subject -> Id,
+        at -> Ts,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::Ts;
+
+    event_streams (id) {
+        id -> BigInt,
+        opened_at -> Ts,
+        folded_seq -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Id, Ts};
+
+    usage_events (time, id) {
+        id -> Id,
+        time -> Ts,
+        stream -> BigInt,
+        seq -> BigInt,
+        month -> Integer,
+        request_id -> Text,
+        user_id -> Id,
+        api_key_id -> Id,
+        environment -> Text,
+        end_user -> Nullable<Text>,
+        endpoint -> Text,
+        method -> Text,
+        params -> Text,
+        status -> Integer,
+        counts -> Bool,
+        request_bytes -> BigInt,
+        response_bytes -> BigInt,
+        duration_ms -> BigInt,
+        upstream_ms -> Nullable<BigInt>,
+        provider -> Nullable<Text>,
+        model -> Nullable<Text>,
+        upstream_model -> Nullable<Text>,
+        request_type -> Text,
+        prompt_tokens -> Nullable<BigInt>,
+        completion_tokens -> Nullable<BigInt>,
+        cached_tokens -> Nullable<BigInt>,
+        reasoning_tokens -> Nullable<BigInt>,
+        usage_source -> Text,
+        cost_pico -> Nullable<BigInt>,
+        own_key -> Bool,
+        repeat -> BigInt,
+        ip -> Nullable<Text>,
+        user_agent -> Nullable<Text>,
+        error_code -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::Id;
+
+    quota_used (user_id, environment, month) {
+        user_id -> Id,
+        environment -> Text,
+        month -> Integer,
+        tokens -> BigInt,
+        cost_usd -> BigInt,
+        cost_pico -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::Id;
+
+    usage_rollups (user_id, quarter, api_key_id, environment, endpoint, provider, model, request_type, outcome) {
+        quarter -> Integer,
+        user_id -> Id,
+        api_key_id -> Id,
+        environment -> Text,
+        endpoint -> Text,
+        provider -> Text,
+        model -> Text,
+        request_type -> Text,
+        outcome -> Text,
+        requests -> BigInt,
+        successful -> BigInt,
+        prompt_tokens -> BigInt,
+        completion_tokens -> BigInt,
+        tokens -> BigInt,
+        cost_usd -> BigInt,
+        cost_pico -> BigInt,
+        unpriced -> BigInt,
+        duration_ms -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::Id;
+
+    usage_latency (user_id, quarter, api_key_id, environment, bucket) {
+        quarter -> Integer,
+        user_id -> Id,
+        api_key_id -> Id,
+        environment -> Text,
+        bucket -> SmallInt,
+        requests -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Id, Ts};
+
+    key_totals (key_id) {
+        key_id -> Id,
+        request_count -> BigInt,
+        last_used_at -> Ts,
+    }
+}
+
+diesel::joinable!(api_keys -> users (user_id));
+diesel::allow_tables_to_appear_in_same_query!(users, api_keys, key_totals);

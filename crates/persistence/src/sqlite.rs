@@ -1,0 +1,105 @@
+//! What only SQLite has: its file and its pragmas.
+
+use std::{
+    fs::{self, DirBuilder, OpenOptions, Permissions},
+    io,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf, absolute},
+};
+
+use diesel::{
+    ConnectionError, connection::SimpleConnection, prelude::*, r2d2::Error, sql_query, sql_types::Text,
+};
+
+/// The oldest version without a known bug in its WAL that could lose a commit.
+pub const OLDEST: (u32, u32, u32) = (3, 51, 3);
+/// How long a statement waits for another process' lock, in milliseconds.
+const BUSY_TIMEOUT_MS: u32 = 5_000;
+/// What is left of the WAL after a checkpoint that emptied it, in bytes.
+const WAL_KEPT_BYTES: u32 = 64 * 1_024 * 1_024;
+const FILE_MODE: u32 = 0o600;
+const FOLDER_MODE: u32 = 0o700;
+
+/// What a connection may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Only read.
+    Read,
+    /// Write, and wait for the disk at each commit.
+    Write,
+    /// Write without waiting for the disk: for databases of tests.
+    WriteCarelessly,
+}
+
+/// Makes the file, readable by its owner only, and its folder if there is none.
+pub fn prepare_file(path: &Path) -> io::Result<()> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists()) {
+        DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder)?;
+    }
+    let file = OpenOptions::new().append(true).create(true).mode(FILE_MODE).open(path)?;
+    if file.metadata()?.permissions().mode() & 0o077 != 0 {
+        file.set_permissions(Permissions::from_mode(FILE_MODE))?;
+    }
+    Ok(())
+}
+
+/// Opens a connection with our pragmas.
+pub fn connect(path: &Path, access: Access) -> Result<SqliteConnection, Error> {
+    let bad = |reason: String| Error::ConnectionError(ConnectionError::BadConnection(reason));
+    // Absolute, so that no name is taken for one of SQLite's own (`:memory:`, `file:`).
+    let path = absolute(path).map_err(|error| bad(error.to_string()))?;
+    let path = path.to_str().ok_or_else(|| bad("the database's path is not UTF-8".to_owned()))?;
+    let mut conn = SqliteConnection::establish(path).map_err(Error::ConnectionError)?;
+    let synchronous = if access == Access::WriteCarelessly { "OFF" } else { "FULL" };
+    let query_only = if access == Access::Read { "ON" } else { "OFF" };
+    conn.batch_execute(&format!(
+        "PRAGMA busy_timeout={BUSY_TIMEOUT_MS}; PRAGMA journal_mode=WAL; PRAGMA synchronous={synchronous}; \
+         PRAGMA foreign_keys=ON; PRAGMA wal_autocheckpoint=0; PRAGMA journal_size_limit={WAL_KEPT_BYTES}; \
+         PRAGMA query_only={query_only}"
+    ))
+    .map_err(Error::QueryError)?;
+    Ok(conn)
+}
+
+/// The write-ahead log of the database at `path`.
+pub fn wal_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
+}
+
+/// Bytes of a file; 0 where there is none.
+pub fn size_of(path: &Path) -> u64 {
+    fs::metadata(path).map_or(0, |metadata| metadata.len())
+}
+
+#[derive(QueryableByName)]
+struct Version {
+    #[diesel(sql_type = Text)]
+    version: String,
+}
+
+/// SQLite's version, as `3.53.2`.
+pub fn version(conn: &mut SqliteConnection) -> QueryResult<String> {
+    sql_query("SELECT sqlite_version() AS version").get_result::<Version>(conn).map(|row| row.version)
+}
+
+/// Whether `version` is old enough to be warned of.
+pub fn is_old(version: &str) -> bool {
+    let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
+    let mut part = || parts.next().unwrap_or(0);
+    (part(), part(), part()) < OLDEST
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_compare_by_number() {
+        assert!(is_old("3.51.2"));
+        assert!(is_old("3.9.99"));
+        assert!(!is_old("3.51.3"));
+        assert!(!is_old("3.100.0"));
+    }
+}

@@ -1,0 +1,146 @@
+//! `UserStore`.
+
+use diesel::prelude::*;
+use tollgate_domain::{Email, KeyId, Permission, Permissions, Role, Time, User, UserId};
+use tollgate_store::{Change, Credentials, Edit, NewKey, NewUser, Page, PageRequest, StoreError, UserStore};
+
+use crate::{
+    both::{Conn, MultiBackend},
+    database::Database,
+    failure::Failure,
+    key, pg,
+    rows::user::UserRow,
+    schema::{api_keys, users},
+    types::{Id, Ts},
+};
+
+impl UserStore for Database {
+    fn create(&self, user: &NewUser, first_key: Option<&NewKey>) -> Result<(), StoreError> {
+        let row = UserRow::from(&user.user);
+        let hash = user.password_hash.clone();
+        let id = user.user.id;
+        let first_key = first_key.cloned();
+        self.change(move |conn| {
+            diesel::insert_into(users::table).values((&row, users::password_hash.eq(hash))).execute(conn)?;
+            let mut changes = vec![Change::User(id)];
+            if let Some(first) = first_key {
+                key::insert(conn, &first)?;
+                changes.push(Change::Key(first.key.id));
+            }
+            Ok(((), changes))
+        })
+    }
+
+    fn by_id(&self, id: UserId) -> Result<Option<User>, StoreError> {
+        self.read(|conn| find(conn, id.into()))
+    }
+
+    fn by_email(&self, email: &Email) -> Result<Option<Credentials>, StoreError> {
+        self.read(|conn| {
+            let row: Option<(UserRow, Option<String>)> = users::table
+                .filter(users::email.eq(email.as_str()))
+                .select((UserRow::as_select(), users::password_hash))
+                .first(conn)
+                .optional()?;
+            let credentials =
+                |(row, password_hash): (UserRow, _)| Ok(Credentials { user: row.try_into()?, password_hash });
+            row.map(credentials).transpose()
+        })
+    }
+
+    fn by_external_id(&self, external_id: &str) -> Result<Option<User>, StoreError> {
+        if external_id.contains('\0') {
+            return Ok(None);
+        }
+        self.read(|conn| {
+            let row = users::table
+                .filter(users::external_id.eq(external_id))
+                .select(UserRow::as_select())
+                .first(conn)
+                .optional()?;
+            Ok(row.map(User::try_from).transpose()?)
+        })
+    }
+
+    fn edit(&self, id: UserId, edit: Edit<User>, now: Time) -> Result<Option<User>, StoreError> {
+        self.change(move |conn| {
+            pg::lock_user(conn, id.into())?;
+            let Some(before) = find(conn, id.into())? else {
+                return Ok((None, Vec::new()));
+            };
+            let mut after = before.clone();
+            edit(&mut after);
+            after.id = before.id;
+            after.created_at = before.created_at;
+            after.updated_at = now;
+            diesel::update(users::table.find(Id::from(id))).set(UserRow::from(&after)).execute(conn)?;
+            let mut changes = vec![Change::User(id)];
+            if before.role == Role::Admin && after.role != Role::Admin {
+                changes.extend(strip_admin(conn, id, now)?.into_iter().map(Change::Key));
+            }
+            Ok((find(conn, id.into())?, changes))
+        })
+    }
+
+    fn list(&self, page: &PageRequest, search: Option<&str>) -> Result<Page<User>, StoreError> {
+        if search.is_some_and(|search| search.contains(['\0', '\n'])) {
+            return Ok(Page { items: Vec::new(), next: None });
+        }
+        self.read(|conn| {
+            let mut query = users::table.select(UserRow::as_select()).into_boxed::<MultiBackend>();
+            if let Some(after) = page.after {
+                query = query.filter(users::id.lt(Id(after)));
+            }
+            if let Some(search) = search {
+                query = query.filter(users::search.like(containing(search)).escape('\\'));
+            }
+            let rows: Vec<UserRow> =
+                query.order(users::id.desc()).limit(i64::from(page.limit).saturating_add(1)).load(conn)?;
+            let users = rows.into_iter().map(User::try_from).collect::<Result<Vec<_>, _>>()?;
+            Ok(Page::from_overfull(users, page.limit, |user| user.id.as_uuid()))
+        })
+    }
+}
+
+fn find(conn: &mut Conn, id: Id) -> Result<Option<User>, Failure> {
+    let row = users::table.find(id).select(UserRow::as_select()).first(conn).optional()?;
+    Ok(row.map(User::try_from).transpose()?)
+}
+
+/// Takes the permission `admin` from a user's keys, in the order of their ids; gives those that had it.
+fn strip_admin(conn: &mut Conn, user: UserId, now: Time) -> Result<Vec<KeyId>, Failure> {
+    let held: Vec<Id> = api_keys::table
+        .filter(api_keys::user_id.eq(Id::from(user)))
+        .filter(api_keys::permissions.like("%admin%"))
+        .order(api_keys::id)
+        .select(api_keys::id)
+        .load(conn)?;
+    let mut stripped = Vec::new();
+    for id in held {
+        pg::lock_key(conn, id)?;
+        let text: String = api_keys::table.find(id).select(api_keys::permissions).first(conn)?;
+        let permissions = Permissions::from_text(&text)
+            .map_err(|_unknown| StoreError::Corrupt { table: "api_keys", what: "permission" })?;
+        if permissions.allow(&Permission::Admin) {
+            let rest = permissions.without(&Permission::Admin).to_text();
+            diesel::update(api_keys::table.find(id))
+                .set((api_keys::permissions.eq(rest), api_keys::updated_at.eq(Ts::from(now))))
+                .execute(conn)?;
+            stripped.push(id.into());
+        }
+    }
+    Ok(stripped)
+}
+
+/// A pattern for what contains `search`, whatever characters it has, without case.
+fn containing(search: &str) -> String {
+    let mut pattern = String::from("%");
+    for c in search.to_lowercase().chars() {
+        if matches!(c, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern.push('%');
+    pattern
+}

@@ -1,0 +1,1 @@
+DROP VIEW v_user_api_keys;
