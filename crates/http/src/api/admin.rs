@@ -1,0 +1,5 @@
+//! Administration.
+
+mod change;
+pub mod edit_key;
+pub mod edit_user;

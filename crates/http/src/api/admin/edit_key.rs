@@ -1,0 +1,83 @@
+//! `PATCH /api/v1/admin/keys/{id}`.
+
+use std::sync::Arc;
+
+use actix_web::{HttpResponse, patch, web::Data};
+use serde::Deserialize;
+use tollgate_accounts::admin::{Change, KeyChanges, LimitChanges};
+use tollgate_domain::{KeyId, Permission, Tier};
+use utoipa::ToSchema;
+
+use super::change::present;
+use crate::{
+    extract::{Admin, Body, Id},
+    problem::Problem,
+    state::State,
+    view::key::KeyView,
+};
+
+/// Changes to a key. What is not named stays; `null` takes a limit or the tier away.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EditKeyRequest {
+    /// What to call it.
+    name: Option<String>,
+    /// What it may do; `admin` only where its owner has the role.
+    #[schema(value_type = Option<Vec<String>>)]
+    permissions: Option<Vec<Permission>>,
+    /// The tier that stands for its limits.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>, pattern = "^(free|pro|enterprise)$")]
+    tier: Change<Tier>,
+    /// Requests in any minute, in place of the user's limit.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<u64>, minimum = 1)]
+    minute_limit: Change<u64>,
+    /// Requests in any hour, likewise.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<u64>, minimum = 1)]
+    hourly_limit: Change<u64>,
+    /// Requests in any day, likewise.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<u64>, minimum = 1)]
+    daily_limit: Change<u64>,
+    /// Whether it is switched on; what is switched off here, its owner cannot switch on.
+    is_active: Option<bool>,
+}
+
+/// Change anybody's key
+#[utoipa::path(
+    tag = "administration",
+    security(("bearer" = []), ("api_key" = [])),
+    params(("id" = String, Path, description = "The key's id.")),
+    request_body = EditKeyRequest,
+    responses((status = 200, description = "The key as it is now.", body = KeyView)),
+)]
+#[patch("/keys/{id}")]
+pub async fn edit_key(
+    state: Data<State>,
+    _admin: Admin,
+    Id(id): Id<KeyId>,
+    Body(request): Body<EditKeyRequest>,
+) -> Result<HttpResponse, Problem> {
+    let changes = KeyChanges::from(request);
+    let accounts = Arc::clone(&state.accounts);
+    let key = state.pools.accounts.run(move || accounts.edit_key(id, &changes)).await??;
+    Ok(HttpResponse::Ok().json(KeyView::listed(&key, state.clock.now())))
+}
+
+impl From<EditKeyRequest> for KeyChanges {
+    fn from(request: EditKeyRequest) -> Self {
+        Self {
+            name: request.name,
+            permissions: request.permissions.map(FromIterator::from_iter),
+            tier: request.tier,
+            limits: LimitChanges {
+                minute: request.minute_limit,
+                hour: request.hourly_limit,
+                day: request.daily_limit,
+            },
+            is_active: request.is_active,
+        }
+    }
+}

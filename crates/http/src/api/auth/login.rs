@@ -1,0 +1,89 @@
+//! `POST /api/v1/auth/login`.
+
+use std::sync::Arc;
+
+use actix_web::{HttpRequest, HttpResponse, http::header::USER_AGENT, post, web::Data};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use tollgate_accounts::login::{LoggedIn, Login};
+use utoipa::ToSchema;
+
+use crate::{client_address, extract::JsonOrForm, problem::Problem, state::State, view::user::UserView};
+
+/// A wish to log in.
+#[derive(Deserialize, ToSchema)]
+pub struct LoginRequest {
+    /// The email address; `username` in a form.
+    #[serde(alias = "username")]
+    #[schema(example = "user@example.com")]
+    email: String,
+    /// The password.
+    #[schema(value_type = String, format = Password, example = "SecurePassword123!")]
+    password: SecretString,
+}
+
+/// The OAuth2 form of the same.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "for the document; `LoginRequest` reads both")]
+pub struct LoginForm {
+    /// The email address.
+    username: String,
+    /// The password.
+    #[schema(value_type = String, format = Password)]
+    password: String,
+}
+
+/// A session's tokens.
+#[derive(Serialize, ToSchema)]
+pub struct LoginResponse {
+    /// What the next calls are made with.
+    access_token: String,
+    /// What renews it.
+    refresh_token: String,
+    /// Always `bearer`.
+    #[schema(value_type = String, example = "bearer")]
+    token_type: &'static str,
+    /// Seconds for which the access token is good.
+    expires_in: i64,
+    /// Who logged in.
+    user: UserView,
+}
+
+/// Log in
+///
+/// Opens a session. A wrong address and a wrong password are told apart by nobody.
+#[utoipa::path(
+    tag = "accounts",
+    request_body(content((LoginRequest = "application/json"), (LoginForm = "application/x-www-form-urlencoded"))),
+    responses(
+        (status = 200, description = "The session's tokens.", body = LoginResponse),
+        (status = 401, description = "`invalid_credentials`, or `user_disabled` where the password was right."),
+    ),
+)]
+#[post("/login")]
+pub async fn login(
+    state: Data<State>,
+    request: HttpRequest,
+    body: JsonOrForm<LoginRequest>,
+) -> Result<HttpResponse, Problem> {
+    let JsonOrForm(LoginRequest { email, password }) = body;
+    let ip = client_address::of(&request, &state.settings.trusted_proxies).map(|ip| ip.to_string());
+    let user_agent =
+        request.headers().get(USER_AGENT).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let accounts = Arc::clone(&state.accounts);
+    let wish = Login { email, password, ip, user_agent };
+    let logged_in = state.pools.hash.run(move || accounts.login(&wish)).await??;
+    Ok(HttpResponse::Ok().json(LoginResponse::from(&logged_in)))
+}
+
+impl From<&LoggedIn> for LoginResponse {
+    fn from(logged_in: &LoggedIn) -> Self {
+        Self {
+            access_token: logged_in.access_token.expose_secret().to_owned(),
+            refresh_token: logged_in.refresh_token.expose_secret().to_owned(),
+            token_type: "bearer",
+            expires_in: logged_in.expires_in,
+            user: UserView::from(&*logged_in.user),
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! `GET /api/v1/auth/me`.
+
+use actix_web::{HttpResponse, get};
+
+use crate::{extract::SessionUser, problem::Problem, view::user::UserView};
+
+/// Who am I
+///
+/// The profile of the user whose access token this is.
+#[utoipa::path(
+    tag = "accounts",
+    security(("bearer" = [])),
+    responses((status = 200, description = "The user.", body = UserView)),
+)]
+#[get("/me")]
+pub async fn me(SessionUser(user): SessionUser) -> Result<HttpResponse, Problem> {
+    Ok(HttpResponse::Ok().json(UserView::from(&*user)))
+}

@@ -1,0 +1,85 @@
+//! `POST /api/v1/auth/register`.
+
+use std::sync::Arc;
+
+use actix_web::{HttpResponse, post, web::Data};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use tollgate_accounts::register::{Registered, Registration};
+use utoipa::ToSchema;
+
+use crate::{extract::Body, problem::Problem, state::State, view::user::UserView};
+
+/// A wish to sign up.
+#[derive(Deserialize, ToSchema)]
+pub struct RegisterRequest {
+    /// The email address.
+    #[schema(example = "user@example.com")]
+    email: String,
+    /// The password, of at least eight characters.
+    #[schema(value_type = String, format = Password, example = "SecurePassword123!")]
+    password: SecretString,
+    /// The password once more.
+    #[schema(value_type = Option<String>, format = Password)]
+    confirm_password: Option<SecretString>,
+    /// What to call the user.
+    name: Option<String>,
+    /// An invitation, where sign-up takes one.
+    #[expect(dead_code, reason = "clients may send it; invitations do not exist yet")]
+    invite: Option<String>,
+}
+
+/// A new account.
+#[derive(Serialize, ToSchema)]
+pub struct RegisterResponse {
+    /// The user.
+    user: UserView,
+    /// The first key, shown this once.
+    api_key: FirstKey,
+}
+
+/// The key that comes with an account.
+#[derive(Serialize, ToSchema)]
+pub struct FirstKey {
+    /// Its id.
+    id: String,
+    /// Its secret, shown this once.
+    key: String,
+    /// What people see of it.
+    key_preview: String,
+    /// What it is called.
+    name: String,
+}
+
+/// Sign up
+///
+/// Makes an account and its `Primary API Key`, whose secret is shown this once.
+#[utoipa::path(
+    tag = "accounts",
+    request_body = RegisterRequest,
+    responses(
+        (status = 201, description = "The account was made.", body = RegisterResponse),
+        (status = 403, description = "Nobody can sign up here: `registration_closed`."),
+        (status = 409, description = "The address has an account: `email_taken`."),
+    ),
+)]
+#[post("/register")]
+pub async fn register(state: Data<State>, body: Body<RegisterRequest>) -> Result<HttpResponse, Problem> {
+    let Body(RegisterRequest { email, password, confirm_password, name, .. }) = body;
+    let accounts = Arc::clone(&state.accounts);
+    let wish = Registration { email, password, confirm_password, name };
+    let registered = state.pools.hash.run(move || accounts.register(&wish)).await??;
+    Ok(HttpResponse::Created().json(RegisterResponse::from(&registered)))
+}
+
+impl From<&Registered> for RegisterResponse {
+    fn from(registered: &Registered) -> Self {
+        let api_key = FirstKey {
+            id: registered.key.id.to_string(),
+            key: registered.secret.expose().to_owned(),
+            key_preview: registered.key.preview.clone(),
+            name: registered.key.name.clone(),
+        };
+        Self { user: UserView::from(&*registered.user), api_key }
+    }
+}

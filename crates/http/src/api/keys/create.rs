@@ -1,0 +1,105 @@
+//! `POST /api/v1/keys`.
+
+use std::sync::Arc;
+
+use actix_web::{HttpResponse, post, web::Data};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use tollgate_accounts::key::KeyWish;
+use tollgate_domain::{Environment, LimitOverrides, Permission, Tier};
+use utoipa::ToSchema;
+
+use crate::{
+    extract::{Body, Principal},
+    problem::Problem,
+    state::State,
+    view::key::CreatedKeyView,
+};
+
+/// A wish for a key. What is not named takes the caller's defaults.
+#[derive(Deserialize, ToSchema)]
+pub struct CreateKeyRequest {
+    /// What to call it: 1 to 100 characters.
+    #[schema(example = "ci")]
+    name: String,
+    /// A tier up to the user's own, whose three limits the key has.
+    #[schema(value_type = Option<String>, pattern = "^(free|pro|enterprise)$")]
+    tier: Option<Tier>,
+    /// `live` (the default) or `test`.
+    #[schema(value_type = Option<String>, pattern = "^(live|test)$")]
+    environment: Option<Environment>,
+    /// Days until it expires.
+    #[schema(minimum = 1, maximum = 3650)]
+    expires_in_days: Option<i64>,
+    /// What it may do: the default permissions where none are named.
+    #[schema(value_type = Option<Vec<String>>, example = json!(["chat"]))]
+    permissions: Option<Vec<Permission>>,
+    /// Requests in any minute.
+    #[schema(minimum = 1)]
+    minute_limit: Option<u64>,
+    /// Requests in any hour.
+    #[schema(minimum = 1)]
+    hourly_limit: Option<u64>,
+    /// Requests in any day.
+    #[schema(minimum = 1)]
+    daily_limit: Option<u64>,
+    /// Not available yet: a request that names it is refused.
+    #[schema(value_type = Option<Vec<String>>)]
+    allowed_ips: Option<Value>,
+    /// Not available yet: a request that names it is refused.
+    #[schema(value_type = Option<Vec<String>>)]
+    allowed_models: Option<Value>,
+    /// Notes: an object of at most 4,096 bytes.
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<Map<String, Value>>,
+}
+
+/// Make a key
+///
+/// The secret is shown this once. A key never has more than who makes it.
+#[utoipa::path(
+    tag = "keys",
+    security(("bearer" = []), ("api_key" = [])),
+    request_body = CreateKeyRequest,
+    responses(
+        (status = 201, description = "The key was made.", body = CreatedKeyView),
+        (status = 403, description = "More than the caller has: `permission_denied`."),
+        (status = 409, description = "The user has as many keys as a user may have: `too_many_keys`."),
+    ),
+)]
+#[post("")]
+pub async fn create(
+    state: Data<State>,
+    Principal(actor): Principal,
+    Body(request): Body<CreateKeyRequest>,
+) -> Result<HttpResponse, Problem> {
+    let wish = KeyWish::try_from(request)?;
+    let accounts = Arc::clone(&state.accounts);
+    let created = state.pools.accounts.run(move || accounts.create_key(&actor, &wish)).await??;
+    Ok(HttpResponse::Created().json(CreatedKeyView::new(&created, state.clock.now())))
+}
+
+impl TryFrom<CreateKeyRequest> for KeyWish {
+    type Error = Problem;
+
+    fn try_from(request: CreateKeyRequest) -> Result<Self, Problem> {
+        // Better refused than made without the restriction that was asked for.
+        let missing = [("allowed_ips", &request.allowed_ips), ("allowed_models", &request.allowed_models)];
+        if let Some((field, _)) = missing.into_iter().find(|(_, named)| named.is_some()) {
+            return Err(Problem::field(field, "not_available", "is not available yet: leave it out"));
+        }
+        Ok(Self {
+            name: request.name,
+            tier: request.tier,
+            environment: request.environment,
+            expires_in_days: request.expires_in_days,
+            permissions: request.permissions.map(FromIterator::from_iter),
+            limits: LimitOverrides {
+                minute: request.minute_limit,
+                hour: request.hourly_limit,
+                day: request.daily_limit,
+            },
+            metadata: request.metadata,
+        })
+    }
+}

@@ -1,0 +1,3 @@
+//! Usage.
+
+pub mod stats;

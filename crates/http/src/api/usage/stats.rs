@@ -1,0 +1,58 @@
+//! `GET /api/v1/usage/stats`.
+
+use std::sync::Arc;
+
+use actix_web::{HttpResponse, get, web::Data};
+use chrono::TimeDelta;
+use tollgate_accounts::{Accounts, Actor};
+use tollgate_domain::{Environment, Permission};
+use tollgate_store::UsageScope;
+use tollgate_usage::Folder;
+
+use crate::{
+    extract::{Days, Params, Principal},
+    problem::Problem,
+    state::State,
+    view::stats::StatsView,
+};
+
+/// Sums are kept by quarter-hour: the running one is asked for as a whole.
+const QUARTER: TimeDelta = TimeDelta::minutes(15);
+
+/// Usage over the last days
+///
+/// A key needs `usage:read`, and without `keys:manage` sees its own requests only. Test keys see test usage.
+#[utoipa::path(
+    tag = "usage",
+    security(("bearer" = []), ("api_key" = [])),
+    params(Days),
+    responses((status = 200, description = "The statistics.", body = StatsView)),
+)]
+#[get("/stats")]
+pub async fn stats(
+    state: Data<State>,
+    Principal(actor): Principal,
+    params: Params,
+) -> Result<HttpResponse, Problem> {
+    let days = Days::try_from(&params)?;
+    let (accounts, folder) = (Arc::clone(&state.accounts), Arc::clone(&state.folder));
+    let view = state.pools.reports.run(move || read(&accounts, &folder, &actor, &days)).await??;
+    Ok(HttpResponse::Ok().json(view))
+}
+
+fn read(accounts: &Accounts, folder: &Folder, actor: &Actor, days: &Days) -> Result<StatsView, Problem> {
+    actor.require(Permission::UsageRead)?;
+    let as_of = folder.join();
+    let scope = scope(actor);
+    let now = accounts.clock.now();
+    let from = now - TimeDelta::days(days.days.into());
+    let sums = accounts.stores.usage.stats(&scope, from, now + QUARTER)?;
+    let quota = accounts.quota(&actor.user, scope.environment.unwrap_or_default())?;
+    Ok(StatsView::new(sums, &quota, as_of))
+}
+
+fn scope(actor: &Actor) -> UsageScope {
+    let environment = actor.key.as_ref().map_or(Environment::Live, |key| key.environment);
+    let own = actor.key.as_ref().filter(|key| !key.permissions.allow(&Permission::KeysManage));
+    UsageScope { user: Some(actor.user.id), key: own.map(|key| key.id), environment: Some(environment) }
+}

@@ -1,0 +1,105 @@
+//! What happens around every request: its id, its problem's last form, its headers, its line in the log.
+
+use std::time::Instant;
+
+use actix_web::{
+    Error, HttpMessage,
+    body::{BoxBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::header::{CONTENT_TYPE, HeaderValue},
+    middleware::Next,
+    web::Data,
+};
+
+use crate::{
+    metrics_bind,
+    problem::{self, Problem},
+    request_id::{RequestId, X_REQUEST_ID},
+    security_headers,
+    state::State,
+    trailing_slash,
+};
+
+/// Surrounds a request; the outermost middleware.
+///
+/// # Errors
+/// None of its own.
+pub async fn boundary(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let started = Instant::now();
+    let id = match request.app_data::<Data<State>>() {
+        Some(state) => RequestId::of(request.headers(), &*state.clock, &*state.random),
+        None => RequestId(String::new()),
+    };
+    request.extensions_mut().insert(id.clone());
+    let (method, path) = (request.method().clone(), request.path().to_owned());
+    trailing_slash::trim(&mut request);
+    let mut response = if metrics_bind::is_elsewhere(&request) {
+        request.into_response(actix_web::ResponseError::error_response(&Problem::no_route()))
+    } else {
+        next.call(request).await?.map_into_boxed_body()
+    };
+    finish(&mut response, &path, &id);
+    let status = response.status().as_u16();
+    let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    tracing::info!(target: "tollgate::access", %method, path, status, ms, request_id = id.0, "answered");
+    Ok(response)
+}
+
+fn finish(response: &mut ServiceResponse<BoxBody>, path: &str, id: &RequestId) {
+    let openai = path.starts_with("/v1/");
+    let problem = response.response().error().and_then(Error::as_error::<Problem>);
+    match problem {
+        Some(problem) => {
+            log_failure(problem, id);
+            let mut written = actix_web::HttpResponse::new(problem.status());
+            problem::write(problem, Some(&id.0), openai, &mut written);
+            put(response, written);
+        }
+        None if is_bare_failure(response) => {
+            let problem = Problem::of_status(response.status());
+            log_failure(&problem, id);
+            let mut written = actix_web::HttpResponse::new(problem.status());
+            problem::write(&problem, Some(&id.0), openai, &mut written);
+            put(response, written);
+        }
+        None => {}
+    }
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::from_str(&id.0) {
+        headers.insert(X_REQUEST_ID, value);
+    }
+    security_headers::add(path, headers);
+}
+
+/// Puts what was written into the answer; headers that are there already stay, such as those of CORS.
+fn put(response: &mut ServiceResponse<BoxBody>, written: actix_web::HttpResponse<BoxBody>) {
+    let (written, body) = written.into_parts();
+    let old = response.response_mut();
+    *old.status_mut() = written.status();
+    for (name, value) in written.headers() {
+        old.headers_mut().insert(name.clone(), value.clone());
+    }
+    let taken = std::mem::replace(old, actix_web::HttpResponse::new(written.status()));
+    *old = taken.set_body(body);
+}
+
+/// An answer of the server beneath: no handler of ours answers with an error that has no body of its own.
+fn is_bare_failure(response: &ServiceResponse<BoxBody>) -> bool {
+    let status = response.status();
+    let failed = status.is_client_error() || status.is_server_error();
+    failed && response.response().error().is_some()
+        || failed && response.headers().get(CONTENT_TYPE).is_none()
+}
+
+/// The one line of a failure of ours.
+fn log_failure(problem: &Problem, id: &RequestId) {
+    if problem.status().is_server_error() {
+        let (status, code) = (problem.status().as_u16(), problem.code());
+        tracing::error!(status, code, cause = problem.cause(), request_id = id.0, "a request failed");
+    } else if let Some(cause) = problem.cause() {
+        tracing::warn!(code = problem.code(), cause, request_id = id.0, "a request was refused");
+    }
+}

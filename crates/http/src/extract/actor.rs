@@ -1,0 +1,92 @@
+//! Who calls: [`SessionUser`] by access token alone, [`Principal`] by token or key, [`Admin`] by either with
+//! the right to administer.
+
+use std::{pin::Pin, sync::Arc};
+
+use actix_web::{FromRequest, HttpRequest, dev::Payload, http::StatusCode, web::Data};
+use tollgate_accounts::{Actor, session::Checked};
+use tollgate_domain::User;
+
+use crate::{
+    credentials::{Presented, presented},
+    problem::Problem,
+    state::State,
+};
+
+/// A user with an access token. An API key here is 403: it is for programs, not for the account itself.
+#[derive(Debug)]
+pub struct SessionUser(pub Arc<User>);
+
+/// A user, by access token or by one of the user's keys.
+#[derive(Debug)]
+pub struct Principal(pub Actor);
+
+/// An administrator, by access token or by a key with `admin`.
+#[derive(Debug)]
+pub struct Admin(pub Actor);
+
+type Extracting<T> = Pin<Box<dyn Future<Output = Result<T, Problem>>>>;
+
+impl FromRequest for Principal {
+    type Error = Problem;
+    type Future = Extracting<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move { actor(&request).await.map(Self) })
+    }
+}
+
+impl FromRequest for SessionUser {
+    type Error = Problem;
+    type Future = Extracting<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            let actor = actor(&request).await?;
+            if actor.key.is_some() {
+                return Err(Problem::new(
+                    StatusCode::FORBIDDEN,
+                    "permission_denied",
+                    "This takes an access token, not an API key: log in with POST /api/v1/auth/login.",
+                ));
+            }
+            Ok(Self(actor.user))
+        })
+    }
+}
+
+impl FromRequest for Admin {
+    type Error = Problem;
+    type Future = Extracting<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            let actor = actor(&request).await?;
+            actor.require_admin()?;
+            Ok(Self(actor))
+        })
+    }
+}
+
+async fn actor(request: &HttpRequest) -> Result<Actor, Problem> {
+    let presented = presented(request.headers())?;
+    let state = request.app_data::<Data<State>>().ok_or_else(|| Problem::internal("the state is missing"))?;
+    match presented {
+        Presented::ApiKey(key) => {
+            let caller = state.authenticator.authenticate(&key).await?;
+            Ok(Actor { user: caller.user, key: Some(caller.key) })
+        }
+        Presented::AccessToken(token) => match state.accounts.check(&token, state.clock.now()) {
+            Checked::Good(identity) => Ok(Actor { user: identity.user, key: None }),
+            Checked::Refused(refusal) => Err(refusal.into()),
+            Checked::Ask(access) => {
+                let accounts = Arc::clone(&state.accounts);
+                let identity = state.pools.lookups.run(move || accounts.load(access)).await??;
+                Ok(Actor { user: identity.user, key: None })
+            }
+        },
+    }
+}

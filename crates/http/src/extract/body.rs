@@ -1,0 +1,141 @@
+//! Bodies: JSON, or a form where the contract takes one.
+
+use std::pin::Pin;
+
+use actix_web::{
+    FromRequest, HttpMessage, HttpRequest,
+    dev::Payload,
+    web::{self, Bytes, Data},
+};
+use serde::de::DeserializeOwned;
+
+use crate::{problem::Problem, state::State};
+
+/// The longest body where no state says so.
+const DEFAULT_MAX_BYTES: usize = 64 * 1024;
+const JSON: &str = "application/json";
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// A JSON body.
+#[derive(Debug)]
+pub struct Body<T>(pub T);
+
+/// A JSON body or a form, by its content type.
+#[derive(Debug)]
+pub struct JsonOrForm<T>(pub T);
+
+type Extracting<T> = Pin<Box<dyn Future<Output = Result<T, Problem>>>>;
+
+impl<T: DeserializeOwned> FromRequest for Body<T> {
+    type Error = Problem;
+    type Future = Extracting<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            if !is_json(request.content_type()) {
+                return Err(Problem::wrong_media_type(JSON));
+            }
+            json(&read(&request, payload).await?).map(Self)
+        })
+    }
+}
+
+impl<T: DeserializeOwned> FromRequest for JsonOrForm<T> {
+    type Error = Problem;
+    type Future = Extracting<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            match request.content_type() {
+                kind if is_json(kind) => json(&read(&request, payload).await?).map(Self),
+                kind if kind.eq_ignore_ascii_case(FORM) => form(&read(&request, payload).await?).map(Self),
+                _ => Err(Problem::wrong_media_type(&format!("{JSON} or {FORM}"))),
+            }
+        })
+    }
+}
+
+fn is_json(content_type: &str) -> bool {
+    content_type.eq_ignore_ascii_case(JSON)
+        || content_type.len() > "application/+json".len()
+            && content_type.to_ascii_lowercase().starts_with("application/")
+            && content_type.to_ascii_lowercase().ends_with("+json")
+}
+
+fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let mut text = serde_json::Deserializer::from_slice(bytes);
+    let read = serde_path_to_error::deserialize(&mut text)?;
+    text.end().map_err(|error| Problem::malformed(format!("The body is not JSON: {error}.")))?;
+    Ok(read)
+}
+
+fn form<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let text =
+        std::str::from_utf8(bytes).map_err(|_not_utf8| Problem::malformed("The form is not UTF-8."))?;
+    let read = web::Query::<T>::from_query(text).map_err(|error| {
+        let words = error.to_string();
+        let field = words.split('`').nth(1).unwrap_or("body").to_owned();
+        let code = if words.contains("missing field") { "missing" } else { "invalid_value" };
+        Problem::field(field, code, words)
+    })?;
+    Ok(read.into_inner())
+}
+
+async fn read(request: &HttpRequest, payload: Payload) -> Result<Bytes, Problem> {
+    let state = request.app_data::<Data<State>>();
+    let limit = state.map_or(DEFAULT_MAX_BYTES, |state| state.settings.max_body_bytes);
+    let body = web::Payload::from_request(request, &mut { payload })
+        .await
+        .map_err(|error| Problem::malformed("The body cannot be read.").caused_by(error.to_string()))?;
+    match body.to_bytes_limited(limit).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(error)) => {
+            Err(Problem::malformed("The body broke off or its encoding is wrong.")
+                .caused_by(error.to_string()))
+        }
+        Err(_too_large) => Err(Problem::too_large(limit)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    struct Sample {
+        name: String,
+    }
+
+    async fn taken(kind: &str, body: &str) -> Result<String, &'static str> {
+        let request = TestRequest::default().insert_header(("content-type", kind));
+        let (request, mut payload) = request.set_payload(body.to_owned()).to_http_parts();
+        let taken = JsonOrForm::<Sample>::from_request(&request, &mut payload).await;
+        taken.map(|sample| sample.0.name).map_err(|problem| problem.code())
+    }
+
+    #[actix_web::test]
+    async fn the_content_type_decides() {
+        assert_eq!(taken("application/json", r#"{"name": "a"}"#).await, Ok("a".into()));
+        assert_eq!(taken("application/json; charset=utf-8", r#"{"name": "a"}"#).await, Ok("a".into()));
+        assert_eq!(taken("application/vnd.x+json", r#"{"name": "a"}"#).await, Ok("a".into()));
+        assert_eq!(taken(FORM, "name=a%20b&grant_type=password").await, Ok("a b".into()));
+        assert_eq!(taken(FORM, "other=a").await, Err("validation_failed"));
+        assert_eq!(taken("text/plain", r#"{"name": "a"}"#).await, Err("unsupported_media_type"));
+    }
+
+    #[actix_web::test]
+    async fn what_follows_the_json_is_no_json() {
+        assert_eq!(taken("application/json", r#"{"name": "a"} x"#).await, Err("malformed_request"));
+    }
+
+    #[actix_web::test]
+    async fn a_body_beyond_the_limit_is_too_large() {
+        let long = format!(r#"{{"name": "{}"}}"#, "a".repeat(DEFAULT_MAX_BYTES));
+        assert_eq!(taken("application/json", &long).await, Err("payload_too_large"));
+    }
+}

@@ -1,0 +1,106 @@
+//! What the document must say.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::*;
+
+fn json() -> Value {
+    serde_json::to_value(document()).unwrap()
+}
+
+fn each(document: &Value, mut see: impl FnMut(&str, &str, &Value)) {
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            see(method, path, operation);
+        }
+    }
+}
+
+#[test]
+fn the_head_is_complete() {
+    let document = json();
+    assert_eq!(document["openapi"], "3.1.0");
+    assert_eq!(document["info"]["title"], "Tollgate");
+    assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(document["info"]["license"]["identifier"], "Apache-2.0");
+    let schemes = document["components"]["securitySchemes"].as_object().unwrap();
+    assert_eq!(schemes.keys().collect::<Vec<_>>(), ["api_key", "bearer"]);
+}
+
+#[test]
+fn every_route_of_this_release_is_there() {
+    let found: BTreeSet<_> = operations(document()).into_iter().collect();
+    let wanted = [
+        ("POST", "/api/v1/auth/register"),
+        ("POST", "/api/v1/auth/login"),
+        ("GET", "/api/v1/auth/me"),
+        ("GET", "/api/v1/auth/vscode-config"),
+        ("GET", "/api/v1/keys"),
+        ("POST", "/api/v1/keys"),
+        ("DELETE", "/api/v1/keys/{id}"),
+        ("GET", "/api/v1/usage/stats"),
+        ("PATCH", "/api/v1/admin/users/{id}"),
+        ("PATCH", "/api/v1/admin/keys/{id}"),
+        ("POST", "/api/v1/llm/completion"),
+        ("POST", "/v1/chat/completions"),
+        ("GET", "/v1/models"),
+        ("GET", "/"),
+        ("GET", "/healthz"),
+        ("GET", "/readyz"),
+        ("GET", "/metrics"),
+    ];
+    let wanted: BTreeSet<_> =
+        wanted.into_iter().map(|(method, path)| (method.to_owned(), path.to_owned())).collect();
+    assert_eq!(found, wanted);
+}
+
+#[test]
+fn operation_ids_are_unique_and_everything_is_described() {
+    let document = json();
+    let mut ids = BTreeSet::new();
+    each(&document, |method, path, operation| {
+        let id = operation["operationId"].as_str().unwrap();
+        assert!(ids.insert(id.to_owned()), "{id} twice");
+        assert!(operation["summary"].is_string(), "{method} {path} has no summary");
+        assert_eq!(
+            operation["tags"].as_array().unwrap().len(),
+            1,
+            "{method} {path}: {:?}",
+            operation["tags"]
+        );
+    });
+}
+
+#[test]
+fn every_error_is_a_problem_and_what_needs_credentials_says_so() {
+    let document = json();
+    each(&document, |method, path, operation| {
+        let responses = operation["responses"].as_object().unwrap();
+        for (status, response) in responses {
+            let is_error = status.starts_with(['4', '5']);
+            if is_error && path != "/readyz" {
+                let schema = &response["content"][MEDIA_TYPE]["schema"]["$ref"];
+                assert_eq!(schema, "#/components/schemas/Problem", "{method} {path} {status}");
+            }
+        }
+        let secured = operation.get("security").is_some();
+        assert_eq!(secured, responses.contains_key("401") && !path.ends_with("/login"), "{method} {path}");
+        if operation.get("requestBody").is_some() {
+            for status in ["400", "413", "415", "422"] {
+                assert!(responses.contains_key(status), "{method} {path} lacks {status}");
+            }
+        }
+    });
+}
+
+#[test]
+fn every_reference_leads_somewhere() {
+    let document = json();
+    let text = document.to_string();
+    for reference in text.split("\"#/components/schemas/").skip(1) {
+        let name = reference.split('"').next().unwrap();
+        assert!(document["components"]["schemas"].get(name).is_some(), "{name} is not there");
+    }
+}

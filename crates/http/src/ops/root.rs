@@ -1,0 +1,46 @@
+//! `GET /`.
+
+use actix_web::{
+    HttpRequest, HttpResponse, get,
+    http::header::{ACCEPT, LOCATION},
+    web::Data,
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{problem::Problem, state::State};
+
+/// What this server is.
+#[derive(Serialize, ToSchema)]
+pub struct ServerInfo {
+    /// Always `tollgate`.
+    #[schema(value_type = String, example = "tollgate")]
+    name: &'static str,
+    /// Its version.
+    #[schema(value_type = String)]
+    version: &'static str,
+    /// `enabled` or `disabled`.
+    #[schema(value_type = String, example = "enabled")]
+    authentication: &'static str,
+}
+
+/// What this is
+///
+/// For programs; a browser is led to the documentation.
+#[utoipa::path(
+    tag = "operations",
+    responses(
+        (status = 200, description = "Name and version.", body = ServerInfo),
+        (status = 302, description = "For browsers: the documentation."),
+    ),
+)]
+#[get("/")]
+pub async fn root(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let accept = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if accept.contains("text/html") {
+        return Ok(HttpResponse::Found().insert_header((LOCATION, "/docs/")).finish());
+    }
+    let authentication = if state.settings.authentication_enabled { "enabled" } else { "disabled" };
+    let version = env!("CARGO_PKG_VERSION");
+    Ok(HttpResponse::Ok().json(ServerInfo { name: "tollgate", version, authentication }))
+}

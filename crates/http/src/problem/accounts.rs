@@ -1,0 +1,92 @@
+//! Errors of the control plane and of the stores.
+
+use actix_web::http::StatusCode;
+use tollgate_accounts::{AccountsError, Beyond};
+use tollgate_store::StoreError;
+
+use super::{FieldProblem, Problem};
+
+/// Seconds after which to ask again when the database was away.
+const RETRY_STORE_AFTER: u64 = 1;
+
+impl From<AccountsError> for Problem {
+    fn from(error: AccountsError) -> Self {
+        let said = sentence(&error.to_string());
+        match error {
+            AccountsError::Store(error) => error.into(),
+            AccountsError::Invalid(errors) => Self::validation(
+                errors
+                    .into_iter()
+                    .map(|error| FieldProblem {
+                        field: error.field.into(),
+                        code: error.code.into(),
+                        message: error.message.into(),
+                    })
+                    .collect(),
+            ),
+            AccountsError::EmailTaken => Self::new(StatusCode::CONFLICT, "email_taken", said),
+            AccountsError::RegistrationClosed(_) => {
+                Self::new(StatusCode::FORBIDDEN, "registration_closed", said)
+            }
+            AccountsError::InvalidCredentials | AccountsError::InvalidToken => {
+                Self::new(StatusCode::UNAUTHORIZED, "invalid_credentials", said)
+            }
+            AccountsError::UserDisabled => Self::new(StatusCode::UNAUTHORIZED, "user_disabled", said),
+            AccountsError::Beyond(beyond) => beyond.into(),
+            AccountsError::TooManyKeys { .. } => Self::new(StatusCode::CONFLICT, "too_many_keys", said),
+            AccountsError::NotFound(what) => Self::not_found(what),
+            AccountsError::AmbiguousPrefix(_) => Self::new(StatusCode::CONFLICT, "conflict", said),
+            AccountsError::Internal(cause) => Self::internal(cause),
+        }
+    }
+}
+
+impl From<Beyond> for Problem {
+    fn from(beyond: Beyond) -> Self {
+        let said = sentence(&beyond.to_string());
+        match beyond {
+            Beyond::UsersMayNotGrant(_)
+            | Beyond::NotHeld(_)
+            | Beyond::Lacks(_)
+            | Beyond::Tier
+            | Beyond::Limit(_, _)
+            | Beyond::Expiry
+            | Beyond::Environment
+            | Beyond::NotAdmin => Self::new(StatusCode::FORBIDDEN, "permission_denied", said),
+        }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        let cause = format!("{error:?}");
+        match error {
+            StoreError::Conflict { .. } => {
+                Self::new(StatusCode::CONFLICT, "conflict", sentence(&error.to_string()))
+            }
+            StoreError::Unavailable(_) => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "store_unavailable",
+                "The database is not available at the moment; try again in a moment.",
+            )
+            .retry_after(RETRY_STORE_AFTER)
+            .caused_by(cause),
+            // Such as a text with characters that the database has not.
+            StoreError::Rejected(_) => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "validation_failed",
+                "The request holds a value that cannot be stored.",
+            )
+            .caused_by(cause),
+            StoreError::Corrupt { .. } => Self::internal(cause),
+        }
+    }
+}
+
+/// An error's words as a sentence.
+pub(super) fn sentence(words: &str) -> String {
+    let mut chars = words.chars();
+    let first: String = chars.next().map(|first| first.to_uppercase().collect()).unwrap_or_default();
+    let end = if words.ends_with(['.', '!', '?']) { "" } else { "." };
+    format!("{first}{}{end}", chars.as_str())
+}

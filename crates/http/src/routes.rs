@@ -1,0 +1,126 @@
+//! Every route, in one list.
+
+use actix_web::{HttpResponse, http::header::LOCATION, web};
+use utoipa_actix_web::service_config::ServiceConfig;
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+use crate::{
+    api::{admin, auth, keys, usage},
+    gate, not_found, openapi, ops,
+};
+
+/// Routes that share a prefix.
+pub struct Group {
+    /// The prefix under which they are documented.
+    pub prefix: &'static str,
+    /// Other prefixes under which they are served too.
+    pub aliases: &'static [&'static str],
+    /// The routes.
+    pub routes: fn(&mut ServiceConfig),
+}
+
+/// All groups. The gate's and the operators' routes stand under their whole paths.
+pub const GROUPS: [Group; 7] = [
+    Group {
+        prefix: "/api/v1/auth",
+        aliases: &["/api/auth"],
+        routes: |group| {
+            group
+                .service(auth::register::register)
+                .service(auth::login::login)
+                .service(auth::me::me)
+                .service(auth::vscode_config::vscode_config);
+        },
+    },
+    Group {
+        prefix: "/api/v1/keys",
+        aliases: &["/api/keys", "/api/v1/auth/api-keys", "/api/auth/api-keys"],
+        routes: |group| {
+            group.service(keys::create::create).service(keys::list::list).service(keys::revoke::revoke);
+        },
+    },
+    Group {
+        prefix: "/api/v1/usage",
+        aliases: &["/api/usage", "/api/v1/auth/usage", "/api/auth/usage"],
+        routes: |group| {
+            group.service(usage::stats::stats);
+        },
+    },
+    Group {
+        prefix: "/api/v1/admin",
+        aliases: &["/api/admin", "/admin"],
+        routes: |group| {
+            group.service(admin::edit_user::edit_user).service(admin::edit_key::edit_key);
+        },
+    },
+    Group {
+        prefix: "/api/v1",
+        aliases: &["/api"],
+        routes: |group| {
+            group.service(gate::llm_completion::llm_completion);
+        },
+    },
+    Group {
+        prefix: "",
+        aliases: &[],
+        routes: |group| {
+            group.service(gate::chat_completions::chat_completions).service(gate::models::models);
+        },
+    },
+    Group {
+        prefix: "",
+        aliases: &[],
+        routes: |group| {
+            group
+                .service(ops::root::root)
+                .service(ops::healthz::healthz)
+                .service(ops::readyz::readyz)
+                .service(ops::metrics::metrics);
+        },
+    },
+];
+
+/// Mounts everything: the groups under all their prefixes, the document and its pages, and what is said of
+/// paths that are none.
+pub fn mount(config: &mut web::ServiceConfig) {
+    let mut prefixed: Vec<(&str, &Group)> = GROUPS
+        .iter()
+        .flat_map(|group| {
+            std::iter::once(&group.prefix).chain(group.aliases).map(move |prefix| (*prefix, group))
+        })
+        .collect();
+    // A prefix takes all that begins with it: `/api/v1/auth/usage` must be asked before `/api/v1/auth`.
+    prefixed.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
+    for (prefix, group) in prefixed {
+        if prefix.is_empty() {
+            (group.routes)(&mut ServiceConfig::new(config));
+        } else {
+            let scope = web::scope(prefix).configure(|inner| (group.routes)(&mut ServiceConfig::new(inner)));
+            config.service(scope);
+        }
+    }
+    let pages = SwaggerUi::new("/docs/{_:.*}")
+        .url("/openapi.json", openapi::document().clone())
+        .config(Config::default().persist_authorization(false).validator_url("none"));
+    config
+        .route(
+            "/docs",
+            web::get().to(|| async { HttpResponse::Found().insert_header((LOCATION, "/docs/")).finish() }),
+        )
+        .service(pages)
+        .default_service(web::route().to(not_found::not_found));
+}
+
+/// Every (method, path) that is served, under every prefix; paths as in the document.
+pub fn mounted() -> Vec<(String, String)> {
+    let documented = openapi::operations(openapi::document());
+    let aliased = documented.iter().flat_map(|(method, path)| {
+        let group = GROUPS.iter().find(|group| !group.prefix.is_empty() && path.starts_with(group.prefix));
+        let aliases = group.map_or(&[] as &[&str], |group| group.aliases);
+        aliases.iter().filter_map(move |alias| {
+            let rest = path.strip_prefix(group?.prefix)?;
+            Some((method.clone(), format!("{alias}{rest}")))
+        })
+    });
+    documented.iter().cloned().chain(aliased).collect()
+}

@@ -1,0 +1,134 @@
+//! An API key.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tollgate_accounts::key::CreatedKey;
+use tollgate_domain::{ApiKey, Time};
+use tollgate_store::{ListedKey, Page};
+use utoipa::ToSchema;
+
+use super::user::notes;
+
+/// A key without its secret.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ApiKey)]
+pub struct KeyView {
+    /// Its id, the same through rotations.
+    id: String,
+    /// The prefix that it was made with.
+    key_prefix: String,
+    /// What people see of it.
+    key_preview: String,
+    /// What its owner calls it.
+    name: String,
+    /// Whose it is.
+    user_id: String,
+    /// The tier that stands for its limits, if any.
+    #[schema(value_type = Option<String>, pattern = "^(free|pro|enterprise)$")]
+    tier: Option<&'static str>,
+    /// What it may reach.
+    #[schema(value_type = String, pattern = "^(live|test)$")]
+    environment: &'static str,
+    /// What it may do.
+    permissions: Vec<String>,
+    /// Whether it is good, and if not, why.
+    #[schema(value_type = String, pattern = "^(active|disabled|revoked|expired)$")]
+    status: &'static str,
+    /// Whether it is switched on and not revoked.
+    is_active: bool,
+    /// Requests in any minute.
+    minute_limit: Option<u64>,
+    /// Requests in any hour.
+    hourly_limit: Option<u64>,
+    /// Requests in any day.
+    daily_limit: Option<u64>,
+    /// When it expires.
+    expires_at: Option<DateTime<Utc>>,
+    /// When it was made.
+    created_at: DateTime<Utc>,
+    /// When it was last changed.
+    updated_at: DateTime<Utc>,
+    /// When it was last used, as of the last few seconds.
+    last_used_at: Option<DateTime<Utc>>,
+    /// Requests ever made with it, as of the last few seconds.
+    request_count: u64,
+    /// The key that made it.
+    created_by_key: Option<String>,
+    /// Its owner's notes.
+    #[schema(value_type = Object)]
+    metadata: Box<RawValue>,
+}
+
+/// A key with its secret, shown this once.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CreatedApiKey)]
+pub struct CreatedKeyView {
+    /// The secret.
+    api_key: String,
+    /// The secret once more.
+    key: String,
+    #[serde(flatten)]
+    view: KeyView,
+}
+
+/// A page of keys.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ApiKeys)]
+pub struct KeysView {
+    /// The keys, newest first.
+    items: Vec<KeyView>,
+    /// The same keys.
+    keys: Vec<KeyView>,
+    /// Where the next page starts, if there is one.
+    next_cursor: Option<String>,
+}
+
+impl KeyView {
+    /// A key and what was counted of it.
+    fn new(key: &ApiKey, request_count: u64, last_used_at: Option<Time>, now: Time) -> Self {
+        Self {
+            id: key.id.to_string(),
+            key_prefix: key.prefix.clone(),
+            key_preview: key.preview.clone(),
+            name: key.name.clone(),
+            user_id: key.user_id.to_string(),
+            tier: key.limits.tier.map(tollgate_domain::Tier::as_str),
+            environment: key.environment.as_str(),
+            permissions: key.permissions.iter().map(ToString::to_string).collect(),
+            status: key.status(now),
+            is_active: key.is_active && key.revoked_at.is_none(),
+            minute_limit: key.limits.limits.minute,
+            hourly_limit: key.limits.limits.hour,
+            daily_limit: key.limits.limits.day,
+            expires_at: key.expires_at,
+            created_at: key.created_at,
+            updated_at: key.updated_at,
+            last_used_at,
+            request_count,
+            created_by_key: key.created_by_key.map(|id| id.to_string()),
+            metadata: notes(&key.metadata),
+        }
+    }
+
+    /// A key of a list.
+    pub fn listed(listed: &ListedKey, now: Time) -> Self {
+        Self::new(&listed.key, listed.request_count, listed.last_used_at, now)
+    }
+}
+
+impl CreatedKeyView {
+    /// A key that was just made.
+    pub fn new(created: &CreatedKey, now: Time) -> Self {
+        let secret = created.secret.expose().to_owned();
+        Self { api_key: secret.clone(), key: secret, view: KeyView::new(&created.key, 0, None, now) }
+    }
+}
+
+impl KeysView {
+    /// A page of a list.
+    pub fn new(page: &Page<ListedKey>, now: Time) -> Self {
+        let views = || page.items.iter().map(|listed| KeyView::listed(listed, now)).collect();
+        Self { items: views(), keys: views(), next_cursor: page.next.map(|id| id.simple().to_string()) }
+    }
+}
