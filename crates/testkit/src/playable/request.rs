@@ -29,8 +29,8 @@ pub async fn read(
         if let Some(at) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {
             break at + 4;
         }
-        if buffer.len() > MAX_HEAD {
-            return Err(invalid("the head is too long"));
+        if buffer.len() > MAX_HEAD || buffer.first().is_some_and(|byte| !byte.is_ascii_uppercase()) {
+            return Err(invalid("no HTTP, or too much of it"));
         }
         if reader.read_buf(buffer).await? == 0 {
             return Ok(None);
