@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use actix_web::{
-    Error, HttpMessage,
+    Error, HttpMessage, HttpResponse,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::header::{CONTENT_TYPE, HeaderValue},
@@ -37,7 +37,7 @@ pub async fn boundary(
     let (method, path) = (request.method().clone(), request.path().to_owned());
     trailing_slash::trim(&mut request);
     let mut response = if metrics_bind::is_elsewhere(&request) {
-        request.into_response(actix_web::ResponseError::error_response(&Problem::no_route()))
+        request.into_response(HttpResponse::from_error(Problem::no_route()))
     } else {
         next.call(request).await?.map_into_boxed_body()
     };
@@ -50,22 +50,13 @@ pub async fn boundary(
 
 fn finish(response: &mut ServiceResponse<BoxBody>, path: &str, id: &RequestId) {
     let openai = path.starts_with("/v1/");
-    let problem = response.response().error().and_then(Error::as_error::<Problem>);
-    match problem {
-        Some(problem) => {
-            log_failure(problem, id);
-            let mut written = actix_web::HttpResponse::new(problem.status());
-            problem::write(problem, Some(&id.0), openai, &mut written);
-            put(response, written);
-        }
-        None if is_bare_failure(response) => {
-            let problem = Problem::of_status(response.status());
-            log_failure(&problem, id);
-            let mut written = actix_web::HttpResponse::new(problem.status());
-            problem::write(&problem, Some(&id.0), openai, &mut written);
-            put(response, written);
-        }
-        None => {}
+    let bare = is_bare_failure(response).then(|| Problem::of_status(response.status()));
+    let given = response.response().error().and_then(Error::as_error::<Problem>);
+    if let Some(problem) = given.or(bare.as_ref()) {
+        log_failure(problem, id);
+        let mut written = HttpResponse::new(problem.status());
+        problem::write(problem, Some(&id.0), openai, &mut written);
+        put(response, written);
     }
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(&id.0) {
@@ -75,14 +66,14 @@ fn finish(response: &mut ServiceResponse<BoxBody>, path: &str, id: &RequestId) {
 }
 
 /// Puts what was written into the answer; headers that are there already stay, such as those of CORS.
-fn put(response: &mut ServiceResponse<BoxBody>, written: actix_web::HttpResponse<BoxBody>) {
+fn put(response: &mut ServiceResponse<BoxBody>, written: HttpResponse<BoxBody>) {
     let (written, body) = written.into_parts();
     let old = response.response_mut();
     *old.status_mut() = written.status();
     for (name, value) in written.headers() {
         old.headers_mut().insert(name.clone(), value.clone());
     }
-    let taken = std::mem::replace(old, actix_web::HttpResponse::new(written.status()));
+    let taken = std::mem::replace(old, HttpResponse::new(written.status()));
     *old = taken.set_body(body);
 }
 
@@ -90,8 +81,8 @@ fn put(response: &mut ServiceResponse<BoxBody>, written: actix_web::HttpResponse
 fn is_bare_failure(response: &ServiceResponse<BoxBody>) -> bool {
     let status = response.status();
     let failed = status.is_client_error() || status.is_server_error();
-    failed && response.response().error().is_some()
-        || failed && response.headers().get(CONTENT_TYPE).is_none()
+    let foreign = response.response().error().is_some() || !response.headers().contains_key(CONTENT_TYPE);
+    failed && foreign
 }
 
 /// The one line of a failure of ours.

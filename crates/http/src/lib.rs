@@ -35,3 +35,6 @@ pub use openapi::openapi;
 pub use pool::{Pool, Pools};
 pub use readiness::{Readiness, Severity};
 pub use state::{HttpSettings, MetricsAccess, MetricsSource, State};
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,113 @@
-//! The conformance suite: what every implementation of the ports must do.
+//! The conformance suite: what every implementation of the ports promises, one function a promise.
+//!
+//! A case gets the stores of an empty database of its own and panics where a promise is broken. [`suite!`]
+//! has the one list of them: it calls a macro of yours with the noun and the name of every case.
+//!
+//! ```ignore
+//! macro_rules! case {
+//!     ($noun:ident, $name:ident) => {
+//!         #[test]
+//!         fn $name() {
+//!             tollgate_store::suite::$noun::$name(&stores_of_an_empty_database());
+//!         }
+//!     };
+//! }
+//! tollgate_store::suite!(case);
+//! ```
+
+#![expect(clippy::unwrap_used, reason = "a case that cannot go on has failed")]
+
+pub mod change;
+pub mod event;
+mod given;
+pub mod key;
+pub mod session;
+pub mod usage;
+pub mod user;
+
+/// Calls the macro `$case` with the noun and the name of every case.
+#[macro_export]
+macro_rules! suite {
+    ($case:ident) => {
+        $case!(user, a_user_reads_back_whole);
+        $case!(user, a_user_and_the_first_key_come_together_or_not_at_all);
+        $case!(user, addresses_and_external_ids_are_taken_once);
+        $case!(user, an_edit_changes_what_it_says_and_the_time);
+        $case!(user, edits_at_the_same_time_all_count);
+        $case!(user, who_is_no_longer_admin_has_no_key_that_is);
+        $case!(user, users_are_listed_newest_first_without_repeats);
+        $case!(user, a_search_finds_parts_without_case);
+
+        $case!(key, a_key_reads_back_whole);
+        $case!(key, a_secret_is_taken_once);
+        $case!(key, a_key_needs_its_user);
+        $case!(key, a_user_has_at_most_so_many_keys);
+        $case!(key, there_is_one_editor_key);
+        $case!(key, revoking_is_once_and_for_ever);
+        $case!(key, only_the_owner_revokes_where_one_is_named);
+        $case!(key, an_edit_of_a_key_keeps_whose_it_is);
+        $case!(key, keys_are_listed_newest_first_without_repeats);
+        $case!(key, lists_leave_out_what_is_inactive);
+        $case!(key, ids_are_found_by_their_beginning);
+
+        $case!(session, a_session_reads_back_whole);
+        $case!(session, a_session_ends_once);
+        $case!(session, all_sessions_of_one_user_end);
+
+        $case!(change, each_write_says_what_changed);
+        $case!(change, numbers_follow_commits_without_gaps);
+        $case!(change, a_limit_cuts_the_list_not_the_changes);
+        $case!(change, a_number_that_was_never_given_is_a_gap);
+
+        $case!(event, a_group_sent_again_counts_once);
+        $case!(event, a_refused_group_leaves_nothing);
+        $case!(event, sums_are_those_of_the_events_whoever_folds);
+        $case!(event, a_fold_stops_at_its_limit_and_says_so);
+        $case!(event, an_event_counts_on_its_own_month);
+        $case!(event, an_own_provider_key_takes_no_quota);
+        $case!(event, admissions_are_told_once_each);
+
+        $case!(usage, nothing_used_is_zero_everywhere);
+        $case!(usage, money_outgrows_64_bits_exactly);
+        $case!(usage, days_are_cut_at_midnight_utc);
+        $case!(usage, spans_are_cut_to_the_quarter_hour);
+        $case!(usage, scopes_tell_users_keys_and_environments_apart);
+        $case!(usage, refusals_count_as_often_as_they_repeat);
+        $case!(usage, an_unknown_price_is_counted_not_guessed);
+        $case!(usage, keys_totals_start_at_their_time);
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    const FILES: [(&str, &str); 6] = [
+        ("change", include_str!("change.rs")),
+        ("event", include_str!("event.rs")),
+        ("key", include_str!("key.rs")),
+        ("session", include_str!("session.rs")),
+        ("usage", include_str!("usage.rs")),
+        ("user", include_str!("user.rs")),
+    ];
+
+    macro_rules! listed {
+        ($noun:ident, $name:ident) => {
+            (stringify!($noun), stringify!($name))
+        };
+    }
+
+    #[test]
+    fn every_case_is_listed() {
+        let mut names = Vec::new();
+        macro_rules! case {
+            ($noun:ident, $name:ident) => {
+                names.push(listed!($noun, $name));
+            };
+        }
+        suite!(case);
+        for (noun, text) in FILES {
+            for name in text.lines().filter_map(|line| line.strip_prefix("pub fn ")?.split_once('(')) {
+                assert!(names.contains(&(noun, name.0)), "{noun}::{} is not in the list", name.0);
+            }
+        }
+    }
+}

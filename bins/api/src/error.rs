@@ -1,0 +1,46 @@
+//! Why the server does not start, or ends badly.
+
+use tollgate_persistence::{LockError, OpenError};
+
+/// Why the server does not start, or ends badly. The text says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Another server has the database.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The database was taken over by another server.
+    #[error("another server has taken the database over; several servers on one database need Redis")]
+    LockLost,
+    /// The database cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The database failed at the start.
+    #[error("the database failed at the start: {0}")]
+    Store(#[from] tollgate_store::StoreError),
+    /// Providers are configured in a way that cannot be.
+    #[error(transparent)]
+    Providers(#[from] tollgate_providers::ProvidersError),
+    /// Secrets are missing.
+    #[error("SECRET_KEY: {0}")]
+    Pepper(#[from] tollgate_domain::key::NoPepper),
+    /// Accounts are configured in a way that cannot be.
+    #[error("accounts cannot be set up: {0}")]
+    Accounts(#[from] tollgate_accounts::AccountsError),
+    /// Logs or metrics cannot be set up.
+    #[error(transparent)]
+    Telemetry(#[from] tollgate_telemetry::TelemetryError),
+    /// The system refused a thread, an address or a signal.
+    #[error("{what}: {source}")]
+    System {
+        /// What was asked of it.
+        what: &'static str,
+        /// Its answer.
+        source: std::io::Error,
+    },
+}
+
+impl From<std::io::Error> for StartError {
+    fn from(source: std::io::Error) -> Self {
+        Self::System { what: "the operating system refused", source }
+    }
+}

@@ -1,0 +1,183 @@
+//! The life of a server: start its jobs, listen, wait for the end, drain.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    select,
+    signal::unix::{SignalKind, signal},
+    sync::Notify,
+};
+use tollgate_config::{Config, Created, Loaded};
+use tollgate_http::{Readiness, Severity};
+use tollgate_persistence::{LockError, ServerLock, Url};
+use tollgate_store::{Directory, Freshness, Stores};
+use tollgate_telemetry::Metrics;
+
+use crate::{error::StartError, greeting, jobs::Jobs, wire, wire::Parts};
+
+/// How often changes of other processes are looked for.
+const FRESHNESS: Duration = Duration::from_millis(250);
+/// How often events are folded when nobody asks.
+const FOLD: Duration = Duration::from_secs(5);
+/// How often the lock on the database is looked after.
+const LOCK: Duration = Duration::from_secs(5);
+/// How often the months' partitions are looked after.
+const PARTITIONS: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Runs a server until it is told to end.
+///
+/// # Errors
+/// [`StartError`] when it cannot start, or has to end because another server has the database.
+pub fn run(loaded: &Loaded, created: &[Created], metrics: Metrics) -> Result<(), StartError> {
+    let metrics = Arc::new(metrics);
+    let text = Arc::clone(&metrics);
+    let mut parts = wire::build(&loaded.config, Arc::new(move || text.render()))?;
+    let lost = Arc::new(Lost::default());
+    let jobs = start_jobs(&loaded.config, &mut parts, &metrics, &lost)?;
+    let folder = Arc::clone(&parts.folder);
+    let folding = thread::Builder::new().name("folder".into()).spawn(move || folder.serve(FOLD))?;
+    let listened = actix_web::rt::System::new().block_on(listen(loaded, created, &parts, &lost));
+    jobs.end();
+    parts.recorder.close();
+    parts.folder.close();
+    if folding.join().is_err() {
+        tracing::error!("the folder's thread panicked");
+    }
+    drop(parts);
+    listened
+}
+
+/// Listens until SIGTERM or SIGINT, then finishes what runs.
+async fn listen(loaded: &Loaded, created: &[Created], parts: &Parts, lost: &Lost) -> Result<(), StartError> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (server, addresses) = {
+        let worker = Arc::clone(&parts.worker);
+        tollgate_http::server::run(parts.state.clone(), move || worker())?
+    };
+    let handle = server.handle();
+    let serving = actix_web::rt::spawn(server);
+    parts.state.readiness.serve();
+    say(loaded, created, addresses.first().copied());
+    select! {
+        _ = terminate.recv() => tracing::info!("SIGTERM: finishing what runs"),
+        _ = interrupt.recv() => tracing::info!("interrupted: finishing what runs"),
+        () = lost.told.notified() => tracing::error!("the database belongs to another server: ending"),
+    }
+    parts.state.readiness.drain();
+    handle.stop(true).await;
+    if !matches!(serving.await, Ok(Ok(()))) {
+        tracing::error!("the listener ended badly");
+    }
+    if lost.happened.load(Ordering::SeqCst) { Err(StartError::LockLost) } else { Ok(()) }
+}
+
+#[expect(clippy::print_stdout, reason = "the server's first words are for whoever started it")]
+fn say(loaded: &Loaded, created: &[Created], address: Option<SocketAddr>) {
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    let Some(address) = address else { return };
+    tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
+    println!("{}", greeting::text(loaded, created, address));
+}
+
+/// Whether the lock on the database was lost to another server.
+#[derive(Default)]
+struct Lost {
+    happened: AtomicBool,
+    told: Notify,
+}
+
+fn start_jobs(
+    config: &Config,
+    parts: &mut Parts,
+    metrics: &Arc<Metrics>,
+    lost: &Arc<Lost>,
+) -> Result<Jobs, StartError> {
+    let mut jobs = Jobs::default();
+    let mut memory = Memory {
+        freshness: Freshness::start(&parts.stores)?,
+        fresh_at: Instant::now(),
+        max_stale: Duration::from_secs(60).saturating_mul(config.cache.max_stale_minutes),
+        stores: parts.stores.clone(),
+        directory: Arc::clone(&parts.directory),
+        readiness: Arc::clone(&parts.state.readiness),
+    };
+    jobs.every("freshness", FRESHNESS, move || memory.step())?;
+    if let Some(lock) = parts.lock.take() {
+        let mut keeper = Keeper { lock, url: parts.url.clone(), lost: Arc::clone(lost) };
+        jobs.every("lock", LOCK, move || keeper.step())?;
+    }
+    let (db, clock) = (parts.db.clone(), Arc::clone(&parts.clock));
+    jobs.every("partitions", PARTITIONS, move || {
+        if let Err(error) = db.ensure_partitions(clock.now()) {
+            tracing::error!(cause = ?error, "the coming months' partitions could not be made");
+        }
+    })?;
+    let metrics = Arc::clone(metrics);
+    jobs.every("metrics", Duration::from_secs(tollgate_telemetry::UPKEEP_SECONDS), move || metrics.upkeep())?;
+    Ok(jobs)
+}
+
+/// Keeps the lock on the database.
+struct Keeper {
+    lock: ServerLock,
+    url: Url,
+    lost: Arc<Lost>,
+}
+
+impl Keeper {
+    /// A lock that went with its connection is taken again, unless another server has it by now.
+    fn step(&mut self) {
+        if self.lock.still_held() {
+            return;
+        }
+        match ServerLock::take(&self.url, Duration::ZERO) {
+            Ok(lock) => self.lock = lock,
+            Err(LockError::HeldElsewhere | LockError::HeldByProcess { .. }) => {
+                self.lost.happened.store(true, Ordering::SeqCst);
+                self.lost.told.notify_one();
+            }
+            Err(LockError::File { .. } | LockError::Open(_)) => {
+                tracing::warn!("the lock on the database is lost with its connection; trying again");
+            }
+        }
+    }
+}
+
+/// What is remembered, kept fresh.
+struct Memory {
+    freshness: Freshness,
+    fresh_at: Instant,
+    max_stale: Duration,
+    stores: Stores,
+    directory: Arc<Directory>,
+    readiness: Arc<Readiness>,
+}
+
+impl Memory {
+    fn step(&mut self) {
+        match self.freshness.step(&self.stores, &self.directory) {
+            Ok(()) => {
+                self.fresh_at = Instant::now();
+                self.readiness.recovers("database");
+            }
+            // What is known is served on, but not for ever.
+            Err(_away) if self.fresh_at.elapsed() < self.max_stale => {
+                self.readiness.fails("database", Severity::Degrading);
+            }
+            Err(_away) => {
+                self.directory.forget_all();
+                self.readiness.fails("database", Severity::Stopping);
+            }
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! The gated routes: each hands its call to the worker's line and turns the reply into an answer.
+
+mod answer;
+mod body;
+pub mod chat_completions;
+mod headers;
+pub mod llm_completion;
+pub mod models;
+
+use actix_web::{HttpRequest, HttpResponse, rt, web};
+use futures::{FutureExt, channel::oneshot, future::LocalBoxFuture};
+use tollgate_gate::{BodyError, Call, Endpoint, Line};
+
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::{
+    client_address,
+    credentials::{self, Presented},
+    problem::Problem,
+    request_id::RequestId,
+    state::State,
+};
+
+/// What each worker has of its own.
+#[derive(Clone)]
+pub struct Worker {
+    /// The line, with an HTTP client of its own.
+    pub line: Line,
+    /// The longest gated body, in bytes.
+    pub max_body_bytes: usize,
+}
+
+/// OpenAI's routes.
+pub fn routes(group: &mut ServiceConfig) {
+    group.service(chat_completions::chat_completions).service(models::models);
+}
+
+/// The plain completion's routes.
+pub fn llm_routes(group: &mut ServiceConfig) {
+    group.service(llm_completion::llm_completion);
+}
+
+/// Runs a call through the line, as a task of its own: a client that hangs up ends the waiting, not the
+/// settlement.
+async fn serve(
+    endpoint: Endpoint,
+    request: HttpRequest,
+    payload: web::Payload,
+    worker: &Worker,
+    state: &State,
+) -> Result<HttpResponse, Problem> {
+    let credential = match credentials::presented(request.headers())? {
+        Presented::AccessToken(text) | Presented::ApiKey(text) => text,
+    };
+    let address = client_address::of(&request, &state.settings.trusted_proxies);
+    let call = Call {
+        endpoint,
+        credential,
+        body: body(endpoint, &request, payload, worker.max_body_bytes),
+        request_id: RequestId::given(&request).map_or_else(String::new, |id| id.0),
+        ip: address.map(|address| address.to_string()),
+        user_agent: user_agent(&request),
+    };
+    let (reply, answered) = oneshot::channel();
+    rt::spawn(worker.line.clone().run(call, reply).boxed_local());
+    match answered.await {
+        Ok(reply) => answer::of(reply, &*state.clock),
+        Err(oneshot::Canceled) => Err(Problem::internal("the line's task ended without a reply")),
+    }
+}
+
+fn body(
+    endpoint: Endpoint,
+    request: &HttpRequest,
+    payload: web::Payload,
+    limit: usize,
+) -> LocalBoxFuture<'static, Result<bytes::Bytes, BodyError>> {
+    match endpoint {
+        Endpoint::Models => std::future::ready(Ok(bytes::Bytes::new())).boxed_local(),
+        Endpoint::ChatCompletions | Endpoint::LlmCompletion => {
+            body::read(body::is_json(request), body::declared_length(request), payload, limit).boxed_local()
+        }
+    }
+}
+
+fn user_agent(request: &HttpRequest) -> Option<String> {
+    let header = request.headers().get(actix_web::http::header::USER_AGENT)?;
+    Some(String::from_utf8_lossy(header.as_bytes()).into_owned())
+}

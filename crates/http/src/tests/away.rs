@@ -1,0 +1,218 @@
+//! A database that is away, whatever it is asked: what the edge does before and without it.
+
+use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
+
+use chrono::TimeDelta;
+use tollgate_accounts::{Accounts, AccountsSettings, RegistrationPolicy};
+use tollgate_domain::{
+    ApiKey, Clock, Email, Environment, KeyHash, KeyId, Month, Pepper, Permissions, Randomness, Session,
+    SessionId, Tiers, Time, UsageEvent, User, UserId,
+};
+use tollgate_gate::Authenticator;
+use tollgate_store::{
+    Admitted, ChangeStore, Changes, Credentials, Directory, Edit, EditorKey, EventStore, Folded, KeyFilter,
+    KeyStore, KeyTotals, ListedKey, NewKey, NewSession, NewUser, Page, PageRequest, SessionStore, Stats,
+    StoreError, Stores, StreamId, UsageScope, UsageStore, UserStore,
+};
+use tollgate_usage::Folder;
+
+use crate::{HttpSettings, MetricsAccess, Pools, State};
+
+/// Words of the cause, which no client may read.
+pub const CAUSE: &str = "host=db.internal password=hunter2";
+
+struct Away;
+
+fn away<T>() -> Result<T, StoreError> {
+    Err(StoreError::unavailable(CAUSE))
+}
+
+impl UserStore for Away {
+    fn create(&self, _: &NewUser, _: Option<&NewKey>) -> Result<(), StoreError> {
+        away()
+    }
+    fn by_id(&self, _: UserId) -> Result<Option<User>, StoreError> {
+        away()
+    }
+    fn by_email(&self, _: &Email) -> Result<Option<Credentials>, StoreError> {
+        away()
+    }
+    fn by_external_id(&self, _: &str) -> Result<Option<User>, StoreError> {
+        away()
+    }
+    fn edit(&self, _: UserId, _: Edit<User>, _: Time) -> Result<Option<User>, StoreError> {
+        away()
+    }
+    fn list(&self, _: &PageRequest, _: Option<&str>) -> Result<Page<User>, StoreError> {
+        away()
+    }
+}
+
+impl KeyStore for Away {
+    fn create(&self, _: &NewKey, _: u32) -> Result<bool, StoreError> {
+        away()
+    }
+    fn by_hash(&self, _: &KeyHash) -> Result<Option<ApiKey>, StoreError> {
+        away()
+    }
+    fn by_id(&self, _: KeyId) -> Result<Option<ListedKey>, StoreError> {
+        away()
+    }
+    fn list(&self, _: &KeyFilter, _: &PageRequest) -> Result<Page<ListedKey>, StoreError> {
+        away()
+    }
+    fn edit(&self, _: KeyId, _: Edit<ApiKey>, _: Time) -> Result<Option<ApiKey>, StoreError> {
+        away()
+    }
+    fn revoke(&self, _: KeyId, _: Option<UserId>, _: Time) -> Result<Option<ApiKey>, StoreError> {
+        away()
+    }
+    fn editor(&self, _: UserId) -> Result<Option<EditorKey>, StoreError> {
+        away()
+    }
+    fn create_editor(&self, _: &NewKey) -> Result<EditorKey, StoreError> {
+        away()
+    }
+    fn ids_by_prefix(&self, _: &str, _: u32) -> Result<Vec<KeyId>, StoreError> {
+        away()
+    }
+}
+
+impl SessionStore for Away {
+    fn open(&self, _: &NewSession) -> Result<(), StoreError> {
+        away()
+    }
+    fn by_id(&self, _: SessionId) -> Result<Option<Session>, StoreError> {
+        away()
+    }
+    fn end(&self, _: SessionId, _: Time) -> Result<bool, StoreError> {
+        away()
+    }
+    fn end_all(&self, _: UserId, _: Time) -> Result<u64, StoreError> {
+        away()
+    }
+}
+
+impl ChangeStore for Away {
+    fn latest(&self) -> Result<i64, StoreError> {
+        away()
+    }
+    fn since(&self, _: i64, _: u32) -> Result<Changes, StoreError> {
+        away()
+    }
+}
+
+impl EventStore for Away {
+    fn open_stream(&self, _: Time) -> Result<StreamId, StoreError> {
+        away()
+    }
+    fn append(&self, _: StreamId, _: i64, _: Arc<[UsageEvent]>) -> Result<(), StoreError> {
+        away()
+    }
+    fn fold(&self, _: u32, _: Time) -> Result<Folded, StoreError> {
+        away()
+    }
+    fn admitted_since(&self, _: Time, _: &mut dyn FnMut(Admitted)) -> Result<(), StoreError> {
+        away()
+    }
+}
+
+impl UsageStore for Away {
+    fn quota_used(&self, _: UserId, _: Environment, _: Month) -> Result<u64, StoreError> {
+        away()
+    }
+    fn stats(&self, _: &UsageScope, _: Time, _: Time) -> Result<Stats, StoreError> {
+        away()
+    }
+    fn key_totals(&self, _: &[KeyId], _: Time) -> Result<HashMap<KeyId, KeyTotals>, StoreError> {
+        away()
+    }
+}
+
+struct Fixed;
+
+impl Clock for Fixed {
+    fn now(&self) -> Time {
+        "2026-11-21T12:00:00Z".parse().unwrap()
+    }
+}
+
+impl Randomness for Fixed {
+    fn fill(&self, buffer: &mut [u8]) {
+        buffer.fill(7);
+    }
+}
+
+fn stores() -> Stores {
+    let away = Arc::new(Away);
+    Stores {
+        users: away.clone(),
+        keys: away.clone(),
+        sessions: away.clone(),
+        changes: away.clone(),
+        events: away.clone(),
+        usage: away,
+    }
+}
+
+fn accounts_settings() -> AccountsSettings {
+    AccountsSettings {
+        public_url: "http://localhost:8000".into(),
+        jwt_secrets: vec!["j".repeat(32).into()],
+        pepper: Pepper::new(&["pepper"]).unwrap(),
+        encryption_secrets: vec!["sealing".into()],
+        access_token_lifetime: TimeDelta::minutes(30),
+        session_lifetime: TimeDelta::days(7),
+        bcrypt_rounds: 4,
+        min_password_chars: 8,
+        default_permissions: Permissions::defaults(),
+        key_prefix: None,
+        max_keys_per_user: 100,
+        tiers: Tiers::default(),
+        registration: RegistrationPolicy::Open,
+    }
+}
+
+/// Settings of a server that listens anywhere.
+pub fn settings() -> HttpSettings {
+    HttpSettings {
+        bind: SocketAddr::from(([127, 0, 0, 1], 0)),
+        metrics: MetricsAccess::Credentials { loopback: true },
+        workers: 1,
+        keep_alive: Duration::from_secs(5),
+        client_request_timeout: Duration::from_secs(5),
+        shutdown_grace: Duration::from_secs(1),
+        max_body_bytes: 1_024,
+        cors_origins: None,
+        trusted_proxies: vec!["127.0.0.0/8".parse().unwrap()],
+        authentication_enabled: true,
+    }
+}
+
+/// A state over a database that is away.
+pub fn state(settings: HttpSettings) -> State {
+    let (stores, directory) = (stores(), Arc::new(Directory::new(1 << 20)));
+    let pools = Pools::new(1).unwrap();
+    let (clock, random) = (Arc::new(Fixed), Arc::new(Fixed));
+    let accounts_settings = accounts_settings();
+    let authenticator = Authenticator::new(
+        directory.clone(),
+        stores.clone(),
+        accounts_settings.pepper.clone(),
+        clock.clone(),
+        pools.lookups.clone(),
+    );
+    let folder = Folder::new(stores.events.clone(), clock.clone());
+    let accounts = Accounts::new(accounts_settings, stores, directory, clock.clone(), random.clone());
+    State {
+        accounts: Arc::new(accounts.unwrap()),
+        authenticator: Arc::new(authenticator),
+        folder: Arc::new(folder),
+        readiness: Arc::default(),
+        pools,
+        metrics: Arc::new(|| "tollgate_up 1\n".to_owned()),
+        clock,
+        random,
+        settings: Arc::new(settings),
+    }
+}

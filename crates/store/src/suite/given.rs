@@ -1,0 +1,200 @@
+//! What cases start from.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use chrono::TimeDelta;
+use tollgate_domain::{
+    ApiKey, Email, Environment, EventId, KeyHash, KeyId, KeyKind, Month, Permissions, Randomness,
+    RequestType, Role, Session, SessionId, Tier, Time, Tokens, UsageEvent, UsageSource, User, UserId,
+    limit::KeyLimits, random,
+};
+
+use crate::{Folded, NewKey, NewSession, NewUser, Stores};
+
+/// A keyless generator: nothing here is secret, and every number comes once.
+pub struct Numbers;
+
+static NEXT: AtomicU64 = AtomicU64::new(0);
+
+impl Randomness for Numbers {
+    fn fill(&self, buffer: &mut [u8]) {
+        for chunk in buffer.chunks_mut(8) {
+            let bytes = mixed(NEXT.fetch_add(1, Ordering::Relaxed)).to_le_bytes();
+            chunk.iter_mut().zip(bytes).for_each(|(place, byte)| *place = byte);
+        }
+    }
+}
+
+/// `SplitMix64`.
+fn mixed(number: u64) -> u64 {
+    let mut z = number.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+/// A number below `bound`.
+pub fn below(bound: u64) -> u64 {
+    u64::from_le_bytes(random::bytes(&Numbers)).rem_euclid(bound)
+}
+
+/// 2026-11-21 12:00:00.123456 UTC, and so many seconds.
+pub fn at(seconds: i64) -> Time {
+    Time::from_timestamp_micros(1_795_262_400_123_456).unwrap() + TimeDelta::seconds(seconds)
+}
+
+/// A user with an address of its own.
+pub fn user() -> NewUser {
+    let id = UserId::new(at(0), &Numbers);
+    let user = User {
+        id,
+        email: Some(email(&format!("{id}@example.com"))),
+        external_id: None,
+        name: None,
+        role: Role::User,
+        tier: Tier::Free,
+        is_active: true,
+        is_verified: false,
+        limits: Default::default(),
+        monthly_token_limit: None,
+        quota_floor: None,
+        metadata: "{}".to_owned(),
+        created_at: at(0),
+        updated_at: at(0),
+    };
+    NewUser { user, password_hash: Some("$2b$12$hash".to_owned()) }
+}
+
+/// An address.
+pub fn email(text: &str) -> Email {
+    text.parse().unwrap()
+}
+
+/// A user that is in the store.
+pub fn stored_user(stores: &Stores) -> UserId {
+    let new = user();
+    stores.users.create(&new, None).unwrap();
+    new.user.id
+}
+
+/// A hash that no other key has.
+pub fn hash() -> KeyHash {
+    KeyHash(random::bytes(&Numbers))
+}
+
+/// A key of `user`.
+pub fn key(user: UserId) -> NewKey {
+    let key = ApiKey {
+        id: KeyId::new(at(0), &Numbers),
+        user_id: user,
+        name: "a key".to_owned(),
+        kind: KeyKind::Ordinary,
+        environment: Environment::Live,
+        prefix: "sk_live_tg_".to_owned(),
+        preview: "sk_live_tg_abcd…".to_owned(),
+        permissions: Permissions::defaults(),
+        limits: KeyLimits::default(),
+        is_active: true,
+        disabled_by_admin: false,
+        revoked_at: None,
+        expires_at: None,
+        created_by_key: None,
+        metadata: "{}".to_owned(),
+        created_at: at(0),
+        updated_at: at(0),
+    };
+    NewKey { key, hash: hash(), sealed: None }
+}
+
+/// An `Editor` key of `user`.
+pub fn editor_key(user: UserId) -> NewKey {
+    let mut new = key(user);
+    new.key.kind = KeyKind::Editor;
+    new.sealed = Some(new.hash.0.to_vec());
+    new
+}
+
+/// A key that is in the store.
+pub fn stored_key(stores: &Stores, user: UserId) -> KeyId {
+    let new = key(user);
+    assert!(stores.keys.create(&new, u32::MAX).unwrap());
+    new.key.id
+}
+
+/// A session of `user` that is open for an hour.
+pub fn session(user: UserId) -> NewSession {
+    let session = Session {
+        id: SessionId::new(at(0), &Numbers),
+        user_id: user,
+        created_at: at(0),
+        expires_at: at(3_600),
+        ended_at: None,
+        ip: Some("192.0.2.1".to_owned()),
+        user_agent: Some("curl/8".to_owned()),
+    };
+    NewSession { session, refresh_hash: random::bytes(&Numbers) }
+}
+
+/// A chat of 100 tokens in and 50 out, admitted and answered well at `time`.
+pub fn event(user: UserId, key: KeyId, time: Time) -> UsageEvent {
+    UsageEvent {
+        id: EventId::new(time, &Numbers),
+        time,
+        month: Month::of(time),
+        request_id: "req-1".to_owned(),
+        user_id: user,
+        api_key_id: key,
+        environment: Environment::Live,
+        end_user: Some("somebody".to_owned()),
+        endpoint: "/v1/chat/completions".to_owned(),
+        method: "POST".to_owned(),
+        params: "{\"stream\":true}".to_owned(),
+        status: 200,
+        counts: true,
+        request_bytes: 1_000,
+        response_bytes: 2_000,
+        duration_ms: 250,
+        upstream_ms: Some(240),
+        provider: Some("openai".to_owned()),
+        model: Some("gpt-4o".to_owned()),
+        upstream_model: Some("gpt-4o-2024-11-20".to_owned()),
+        request_type: RequestType::Chat,
+        tokens: Tokens { prompt: Some(100), completion: Some(50), cached: Some(10), reasoning: None },
+        usage_source: UsageSource::Reported,
+        cost_pico: Some(15_000_000_000),
+        own_key: false,
+        repeat: 1,
+        ip: Some("192.0.2.1".to_owned()),
+        user_agent: Some("curl/8".to_owned()),
+        error_code: None,
+    }
+}
+
+/// Appends events on a stream of their own.
+pub fn append(stores: &Stores, events: &[UsageEvent]) {
+    let stream = stores.events.open_stream(at(0)).unwrap();
+    for (group, seq) in events.chunks(crate::event::MAX_GROUP).zip((1..).step_by(crate::event::MAX_GROUP)) {
+        stores.events.append(stream, seq, Arc::from(group)).unwrap();
+    }
+}
+
+/// Folds until nothing waits; gives how many events were added.
+pub fn fold(stores: &Stores) -> u64 {
+    let mut events = 0;
+    loop {
+        let Folded { events: some, more } = stores.events.fold(1_000, at(0)).unwrap();
+        events += some;
+        if !more {
+            return events;
+        }
+    }
+}
+
+/// Appends events and folds them.
+pub fn used(stores: &Stores, events: &[UsageEvent]) {
+    append(stores, events);
+    fold(stores);
+}

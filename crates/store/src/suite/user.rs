@@ -1,0 +1,229 @@
+//! Promises of [`UserStore`](crate::UserStore).
+
+use std::{collections::HashSet, sync::Arc, thread};
+
+use tollgate_domain::{Email, LimitOverrides, Month, Permission, Role, Tier, User, UserId, user::QuotaFloor};
+
+use super::given;
+use crate::{Change, PageRequest, StoreError, Stores};
+
+/// Every field comes back, by each way of asking.
+pub fn a_user_reads_back_whole(stores: &Stores) {
+    let mut new = given::user();
+    new.user = User {
+        email: Some(given::email("Zoë.O'Hara+x@Example.com")),
+        external_id: Some("user_123".to_owned()),
+        name: Some("Zoë 'the one' O\"Hara \\ 😀".to_owned()),
+        role: Role::Admin,
+        tier: Tier::Enterprise,
+        is_active: false,
+        is_verified: true,
+        limits: LimitOverrides { minute: Some(1), hour: None, day: Some(1_000_000_000_000) },
+        monthly_token_limit: Some(7),
+        quota_floor: Some(QuotaFloor { month: Month::of(given::at(0)), tokens: 100_000 }),
+        metadata: "{\"a\": [1, null]}".to_owned(),
+        updated_at: given::at(1),
+        ..new.user
+    };
+    stores.users.create(&new, None).unwrap();
+    let user = &new.user;
+    assert_eq!(stores.users.by_id(user.id).unwrap().as_ref(), Some(user));
+    assert_eq!(stores.users.by_external_id("user_123").unwrap().as_ref(), Some(user));
+    let found = stores.users.by_email(&given::email("ZOË.o'hara+x@example.COM")).unwrap().unwrap();
+    assert_eq!((&found.user, found.password_hash.as_deref()), (user, Some("$2b$12$hash")));
+
+    let plain = crate::NewUser { password_hash: None, ..given::user() };
+    stores.users.create(&plain, None).unwrap();
+    assert_eq!(stores.users.by_id(plain.user.id).unwrap().as_ref(), Some(&plain.user));
+    let address = plain.user.email.unwrap();
+    assert_eq!(stores.users.by_email(&address).unwrap().unwrap().password_hash, None);
+
+    let nobody = given::user().user;
+    assert_eq!(stores.users.by_id(nobody.id).unwrap(), None);
+    assert!(stores.users.by_email(&nobody.email.unwrap()).unwrap().is_none());
+    for external_id in ["", "user_1234", "USER_123", "user_123\0"] {
+        assert_eq!(stores.users.by_external_id(external_id).unwrap(), None, "{external_id:?}");
+    }
+}
+
+/// A user and the first key: both or neither.
+pub fn a_user_and_the_first_key_come_together_or_not_at_all(stores: &Stores) {
+    let new = given::user();
+    let key = given::key(new.user.id);
+    stores.users.create(&new, Some(&key)).unwrap();
+    assert_eq!(stores.keys.by_hash(&key.hash).unwrap().as_ref(), Some(&key.key));
+
+    let second = given::user();
+    let mut same_secret = given::key(second.user.id);
+    same_secret.hash = key.hash;
+    let error = stores.users.create(&second, Some(&same_secret)).unwrap_err();
+    assert!(matches!(error, StoreError::Conflict { entity: "key", field: "hash" }), "{error:?}");
+    assert_eq!(stores.users.by_id(second.user.id).unwrap(), None);
+
+    let mut same_address = given::user();
+    same_address.user.email = new.user.email;
+    let its_key = given::key(same_address.user.id);
+    stores.users.create(&same_address, Some(&its_key)).unwrap_err();
+    assert_eq!(stores.keys.by_hash(&its_key.hash).unwrap(), None);
+}
+
+fn conflict(result: Result<(), StoreError>) -> (&'static str, &'static str) {
+    match result {
+        Err(StoreError::Conflict { entity, field }) => (entity, field),
+        other => unreachable!("no conflict: {other:?}"),
+    }
+}
+
+/// An address, in whatever case, and an external id belong to one user; many users may have none.
+pub fn addresses_and_external_ids_are_taken_once(stores: &Stores) {
+    let mut first = given::user();
+    first.user.email = Some(given::email("ada@example.com"));
+    first.user.external_id = Some("ada".to_owned());
+    stores.users.create(&first, None).unwrap();
+
+    let mut second = given::user();
+    second.user.email = Some(given::email("ADA@Example.com"));
+    assert_eq!(conflict(stores.users.create(&second, None)), ("user", "email"));
+    second.user.email = None;
+    second.user.external_id = Some("ada".to_owned());
+    assert_eq!(conflict(stores.users.create(&second, None)), ("user", "external_id"));
+    second.user.external_id = None;
+    stores.users.create(&second, None).unwrap();
+    let mut third = given::user();
+    third.user.email = None;
+    stores.users.create(&third, None).unwrap();
+
+    let taken = given::email("ada@example.com");
+    let edit = Arc::new(move |user: &mut User| user.email = Some(taken.clone()));
+    let result = stores.users.edit(second.user.id, edit, given::at(1));
+    assert_eq!(conflict(result.map(drop)), ("user", "email"));
+    assert_eq!(stores.users.by_id(second.user.id).unwrap().as_ref(), Some(&second.user));
+}
+
+/// An edit changes what it says, sets the time, and cannot make the user another one.
+pub fn an_edit_changes_what_it_says_and_the_time(stores: &Stores) {
+    let (id, other) = (given::stored_user(stores), given::stored_user(stores));
+    let before = stores.users.by_id(id).unwrap().unwrap();
+    let edit = Arc::new(move |user: &mut User| {
+        user.id = other;
+        user.created_at = given::at(-1);
+        user.tier = Tier::Pro;
+        user.email = None;
+        user.limits.hour = Some(5);
+    });
+    let after = stores.users.edit(id, edit, given::at(60)).unwrap().unwrap();
+    let limits = LimitOverrides { hour: Some(5), ..before.limits };
+    let expected = User { tier: Tier::Pro, email: None, limits, updated_at: given::at(60), ..before };
+    assert_eq!(after, expected);
+    assert_eq!(stores.users.by_id(id).unwrap(), Some(expected));
+    let nobody = given::user().user.id;
+    assert_eq!(stores.users.edit(nobody, Arc::new(|_| {}), given::at(0)).unwrap(), None);
+}
+
+/// Of edits of one user at the same time none is lost.
+pub fn edits_at_the_same_time_all_count(stores: &Stores) {
+    const THREADS: u64 = 8;
+    const EDITS: u64 = 5;
+    let id = given::stored_user(stores);
+    let add = |user: &mut User| user.monthly_token_limit = Some(user.monthly_token_limit.unwrap_or(0) + 1);
+    thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                for _ in 0..EDITS {
+                    stores.users.edit(id, Arc::new(add), given::at(1)).unwrap();
+                }
+            });
+        }
+    });
+    let user = stores.users.by_id(id).unwrap().unwrap();
+    assert_eq!(user.monthly_token_limit, Some(THREADS * EDITS));
+}
+
+/// With the role `admin` goes the permission, from that user's keys only.
+pub fn who_is_no_longer_admin_has_no_key_that_is(stores: &Stores) {
+    let admin = |stores: &Stores| {
+        let mut new = given::user();
+        new.user.role = Role::Admin;
+        let mut key = given::key(new.user.id);
+        key.key.permissions = key.key.permissions.with(Permission::Admin).with(Permission::KeysManage);
+        stores.users.create(&new, Some(&key)).unwrap();
+        (new.user.id, key.key.id, given::stored_key(stores, new.user.id))
+    };
+    let (id, key, plain) = admin(stores);
+    let (_, others, _) = admin(stores);
+    let may = |key| stores.keys.by_id(key).unwrap().unwrap().key.permissions.allow(&Permission::Admin);
+
+    stores.users.edit(id, Arc::new(|user: &mut User| user.tier = Tier::Pro), given::at(1)).unwrap();
+    assert!(may(key), "the role stayed");
+    let before = stores.changes.latest().unwrap();
+    stores.users.edit(id, Arc::new(|user: &mut User| user.role = Role::User), given::at(2)).unwrap();
+    assert!(!may(key));
+    assert!(may(others));
+    let left = stores.keys.by_id(key).unwrap().unwrap().key;
+    assert!(left.permissions.allow(&Permission::KeysManage) && left.permissions.allow(&Permission::Chat));
+    assert_eq!(left.updated_at, given::at(2));
+    let changes = stores.changes.since(before, 10).unwrap().changes;
+    assert_eq!(changes, [Change::User(id), Change::Key(key)]);
+    assert_eq!(stores.keys.by_id(plain).unwrap().unwrap().key.updated_at, given::at(0));
+}
+
+/// Pages follow each other without repeats or losses, in descending order of the ids.
+pub fn users_are_listed_newest_first_without_repeats(stores: &Stores) {
+    let mut made: Vec<UserId> = (0..25).map(|_| given::stored_user(stores)).collect();
+    made.sort();
+    made.reverse();
+    let mut seen = Vec::new();
+    let mut page = PageRequest { limit: 10, after: None };
+    loop {
+        let got = stores.users.list(&page, None).unwrap();
+        assert!(got.items.len() <= 10);
+        seen.extend(got.items.iter().map(|user| user.id));
+        page.after = got.next;
+        if page.after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, made);
+    assert_eq!(stores.users.list(&PageRequest { limit: 25, after: None }, None).unwrap().next, None);
+}
+
+/// A search finds a part of the address, the name or the external id, in any case and taken literally.
+pub fn a_search_finds_parts_without_case(stores: &Stores) {
+    let make = |email: Option<&str>, name: Option<&str>, external_id: Option<&str>| {
+        let mut new = given::user();
+        new.user.email = email.map(given::email);
+        new.user.name = name.map(str::to_owned);
+        new.user.external_id = external_id.map(str::to_owned);
+        stores.users.create(&new, None).unwrap();
+        new.user.id
+    };
+    let ada = make(Some("ada@example.com"), Some("Ada Łovelace"), None);
+    let bob = make(Some("bob_1@example.com"), Some("100% Bob"), None);
+    let eve = make(None, None, Some("EVE\\7"));
+    let found = |search: &str| -> HashSet<UserId> {
+        let page = stores.users.list(&PageRequest::default(), Some(search)).unwrap();
+        page.items.iter().map(|user| user.id).collect()
+    };
+    for (search, expected) in [
+        ("EXAMPLE.com", vec![ada, bob]),
+        ("łove", vec![ada]),
+        ("ŁOVE", vec![ada]),
+        ("0%", vec![bob]),
+        ("b_1", vec![bob]),
+        ("a_a", vec![]),
+        ("%", vec![bob]),
+        ("eve\\7", vec![eve]),
+        ("\0", vec![]),
+        ("'; DROP TABLE users; --", vec![]),
+    ] {
+        assert_eq!(found(search), expected.into_iter().collect(), "{search:?}");
+    }
+    let renamed = Arc::new(|user: &mut User| user.name = Some("Grace".to_owned()));
+    stores.users.edit(ada, renamed, given::at(1)).unwrap();
+    assert_eq!(found("grace"), HashSet::from([ada]));
+    assert_eq!(found("łove"), HashSet::new());
+    let moved: Email = given::email("grace@example.org");
+    let edit = Arc::new(move |user: &mut User| user.email = Some(moved.clone()));
+    stores.users.edit(ada, edit, given::at(1)).unwrap();
+    assert_eq!(found("EXAMPLE.org"), HashSet::from([ada]));
+}
