@@ -13,9 +13,10 @@ const RETRY_SOON: u64 = 1;
 
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
-        // The exact words of 429s are what clients of the older systems look for.
+        // The exact words of 429s are what clients of the older systems look for, and the words of a 422
+        // begin with a field's name.
         let words = refusal.to_string();
-        let said = if refusal.status() == 429 { words } else { sentence(&words) };
+        let said = if matches!(refusal.status(), 422 | 429) { words } else { sentence(&words) };
         let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::BAD_GATEWAY);
         let problem = Self::new(status, refusal.code(), said);
         match refusal {

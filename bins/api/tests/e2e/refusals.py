@@ -1,0 +1,102 @@
+"""Every route, asked by nobody, by a user, by another user and by keys of little power.
+
+The table says what each route answers to whom. A route of the OpenAPI document that is missing from it fails.
+"""
+
+import unittest
+
+import _testcase
+
+# For each route: the statuses for (nobody, a user's access token, a user's API key without permissions that
+# matter here, another user naming what is not theirs). None where that makes no sense.
+OPEN = (200, 200, 200, None)
+TABLE = {
+    ("get", "/"): OPEN,
+    ("get", "/healthz"): OPEN,
+    ("get", "/readyz"): OPEN,
+    # Development lets this machine read it; production asks for credentials with `admin`.
+    ("get", "/metrics"): OPEN,
+    # The body is empty: who may come in is told what is missing.
+    ("post", "/api/v1/auth/register"): (422, 422, 422, None),
+    ("post", "/api/v1/auth/login"): (422, 422, 422, None),
+    ("get", "/api/v1/auth/me"): (401, 200, 403, None),
+    ("get", "/api/v1/auth/vscode-config"): (401, 200, 403, None),
+    ("get", "/api/v1/keys"): (401, 200, 403, None),
+    ("post", "/api/v1/keys"): (401, 201, 403, None),
+    ("delete", "/api/v1/keys/{id}"): (401, 404, 403, 404),
+    ("get", "/api/v1/usage/stats"): (401, 200, 403, None),
+    ("patch", "/api/v1/admin/users/{id}"): (401, 403, 403, 403),
+    ("patch", "/api/v1/admin/keys/{id}"): (401, 403, 403, 403),
+    # The gate takes API keys only.
+    ("post", "/v1/chat/completions"): (401, 401, 403, None),
+    ("get", "/v1/models"): (401, 401, 403, None),
+    ("post", "/api/v1/llm/completion"): (401, 401, 403, None),
+}
+BODIES = {"/api/v1/keys": {"name": "Another"}}
+METHODS = {"get", "post", "put", "patch", "delete"}
+
+
+class Refusals(_testcase.EndToEnd):
+    """Nobody gets in who should not."""
+
+    def test_every_route_refuses_as_the_table_says(self):
+        document = self.server.call("GET", "/openapi.json").json()
+        routes = {
+            (method, path) for path, item in document["paths"].items() for method in item if method in METHODS
+        }
+        self.assertEqual(routes, set(TABLE), "routes and table differ")
+        owner, other = self.server.register(), self.server.register()
+        weak = self.weak_key(owner)
+        for (method, path), (nobody, token, key, another) in TABLE.items():
+            own = path.replace("{id}", "00000000000070008000000000000000")
+            theirs = path.replace("{id}", owner.id if "users" in path else owner.key_id)
+            self.expect(nobody, method, own, {})
+            self.expect(token, method, own, {"Authorization": f"Bearer {owner.token}"})
+            self.expect(key, method, own, {"X-API-Key": weak})
+            if another is not None:
+                self.expect(another, method, theirs, {"Authorization": f"Bearer {other.token}"})
+        still = self.server.call("GET", "/v1/models", headers={"X-API-Key": owner.key})
+        self.assertEqual(still.status_code, 200, "somebody else's call changed the owner's key")
+
+    def test_the_older_prefixes_refuse_alike(self):
+        owner = self.server.register()
+        for method, path, status in [
+            ("GET", "/api/auth/me", 401),
+            ("GET", "/api/keys", 401),
+            ("GET", "/api/v1/auth/api-keys", 401),
+            ("GET", "/api/v1/auth/usage/stats", 401),
+            ("POST", "/api/llm/completion", 401),
+            ("PATCH", f"/admin/users/{owner.id}", 401),
+        ]:
+            self.expect(status, method, path, {})
+        headers = {"Authorization": f"Bearer {owner.token}"}
+        self.expect(403, "PATCH", f"/admin/users/{owner.id}", headers)
+
+    def test_a_stranger_in_production_reads_no_metrics(self):
+        # A forwarded address is believed from a proxy on this machine, and is not this machine's.
+        headers = {"X-Forwarded-For": "203.0.113.9"}
+        self.assertIn(self.server.call("GET", "/metrics", headers=headers).status_code, (401, 403))
+
+    def weak_key(self, user):
+        """A key that may do nothing that the table asks for."""
+        made = self.server.call(
+            "POST",
+            "/api/v1/keys",
+            headers={"Authorization": f"Bearer {user.token}"},
+            json={"name": "weak", "permissions": ["services"]},
+        )
+        self.assertEqual(made.status_code, 201, made.text)
+        return made.json()["api_key"]
+
+    def expect(self, status, method, path, headers):
+        body = BODIES.get(path, {}) if method.upper() in ("POST", "PUT", "PATCH") else None
+        answer = self.server.call(method.upper(), path, headers=headers, json=body)
+        self.assertEqual(answer.status_code, status, f"{method} {path} {sorted(headers)}: {answer.text}")
+        if status == 401:
+            self.assertIn("WWW-Authenticate", answer.headers, f"{method} {path}")
+        if status >= 400:
+            self.assertEqual(answer.headers["Content-Type"], "application/problem+json")
+
+
+if __name__ == "__main__":
+    unittest.main()
