@@ -86,8 +86,8 @@ diesel::table! {
 }
 
 diesel::table! {
-    change_counter (only) {
-        only -> Integer,
+    change_counter (the_one) {
+        the_one -> Integer,
         number -> BigInt,
     }
 }

@@ -2,8 +2,8 @@
 -- step of the transaction that changed something, and so held until its commit.
 
 CREATE TABLE change_counter (
-    only   integer PRIMARY KEY DEFAULT 1 CHECK (only = 1),
-    number bigint NOT NULL
+    the_one integer PRIMARY KEY DEFAULT 1 CHECK (the_one = 1),
+    number  bigint NOT NULL
 );
 
 INSERT INTO change_counter (number) VALUES (0);

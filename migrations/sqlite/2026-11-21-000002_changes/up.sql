@@ -2,8 +2,8 @@
 -- step of the transaction that changed something.
 
 CREATE TABLE change_counter (
-    only   INTEGER PRIMARY KEY DEFAULT 1 CHECK (only = 1),
-    number INTEGER NOT NULL
+    the_one INTEGER PRIMARY KEY DEFAULT 1 CHECK (the_one = 1),
+    number  INTEGER NOT NULL
 ) STRICT;
 
 INSERT INTO change_counter (number) VALUES (0);
