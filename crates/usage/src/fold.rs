@@ -114,7 +114,7 @@ impl Folder {
         let mut state = self.state();
         state.ended = state.ended.max(number);
         if result.is_ok() {
-            state.as_of = Some(as_of);
+            state.as_of = state.as_of.max(Some(as_of));
         }
         drop(state);
         self.turned.notify_all();
@@ -137,3 +137,6 @@ impl Folder {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;

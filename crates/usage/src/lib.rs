@@ -7,6 +7,8 @@
 //! **Must never see** a database, a server or a runtime: the recorder and the folder run on threads of
 //! their own, given to them by the program.
 
+#[cfg(test)]
+mod fixture;
 pub mod fold;
 pub mod memory;
 pub mod meter;

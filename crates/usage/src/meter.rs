@@ -26,7 +26,7 @@ pub struct Ask {
     pub key: KeyId,
     /// The limits that apply.
     pub checks: Checks,
-    /// The time of admission.
+    /// The present time.
     pub now: Time,
     /// How many requests of the key may run at once.
     pub max_concurrent: Option<u32>,
@@ -89,9 +89,9 @@ pub struct Ticket {
     pub scope: Scope,
     /// The key.
     pub key: KeyId,
-    /// When it was admitted.
+    /// When it was admitted: never before an earlier admission of the same user.
     pub time: Time,
-    /// The month its tokens are taken from.
+    /// The month its tokens are taken from: that of the admission.
     pub month: Month,
     /// Tokens held.
     pub held: u64,

@@ -8,13 +8,9 @@ mod place;
 mod writer;
 
 use std::{
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-        mpsc,
-    },
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicUsize, mpsc},
     thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use futures::channel::oneshot;
@@ -22,8 +18,8 @@ use tollgate_domain::{Time, UsageEvent, UserId};
 use tollgate_store::{EventStore, StoreError};
 
 pub use place::Place;
-use place::{Places, Waiting};
-use writer::{Entry, Kept, Message, Writer};
+use place::{Closing, Places, Waiting};
+use writer::{Entry, Kept, Message, Waiter, Writer};
 
 /// Refusals that may wait to be written; beyond, they are dropped and counted.
 const MAX_WAITING_REFUSALS: usize = 10_000;
@@ -65,19 +61,21 @@ impl Recorder {
         let room = settings.max_open.saturating_add(MAX_WAITING_REFUSALS).saturating_add(1);
         let (queue, messages) = mpsc::sync_channel(room);
         let writer = Writer::new(store, stream, messages, settings.max_wait);
+        let places = Arc::new(Places::new(settings.max_open));
+        let closing = Closing(Arc::clone(&places));
         let thread = thread::Builder::new()
             .name("recorder".into())
-            .spawn(move || writer.run())
+            .spawn(move || {
+                // However the writer ends, nothing is admitted that nobody would record.
+                let _closing = closing;
+                writer.run();
+            })
             .map_err(StoreError::unavailable)?;
-        Ok(Self {
-            places: Arc::new(Places::new(settings.max_open)),
-            queue,
-            refusals: Arc::default(),
-            thread: Mutex::new(Some(thread)),
-        })
+        Ok(Self { places, queue, refusals: Arc::default(), thread: Mutex::new(Some(thread)) })
     }
 
-    /// Takes a place for a request of `user`; `None` when none is left, or the user has half of them.
+    /// Takes a place for a request of `user`; `None` when none is left, the user has half of them, or the
+    /// recorder is closed.
     pub fn reserve(&self, user: UserId) -> Option<Place> {
         Places::take(&self.places, user)
     }
@@ -88,32 +86,31 @@ impl Recorder {
     /// [`NotRecorded`] when that took too long; the event is written later all the same, if it can be.
     pub async fn record(&self, place: Place, event: UsageEvent) -> Result<(), NotRecorded> {
         let (done, verdict) = oneshot::channel();
-        self.send(Entry { event, done: Some(done), kept: Kept::Place(place), since: Instant::now() })?;
+        self.send(event, Waiter::new(Some(done), Kept::Place(place)))?;
         verdict.await.unwrap_or(Err(NotRecorded))
     }
 
     /// Writes `event` in the place that was taken for it, without waiting: for requests whose end nobody
     /// is there to see.
     pub fn record_unwaited(&self, place: Place, event: UsageEvent) {
-        let entry = Entry { event, done: None, kept: Kept::Place(place), since: Instant::now() };
-        if self.send(entry).is_err() {
+        if self.send(event, Waiter::new(None, Kept::Place(place))).is_err() {
             tracing::error!("a request ended after the recorder did and is not recorded");
         }
     }
 
     /// Writes the event of a refusal, some time; dropped and counted when too many wait already.
     pub fn note(&self, event: UsageEvent) {
-        let dropped = self.refusals.load(Ordering::Relaxed) >= MAX_WAITING_REFUSALS || {
-            let kept = Kept::Refusal(Waiting::new(&self.refusals));
-            self.send(Entry { event, done: None, kept, since: Instant::now() }).is_err()
-        };
-        if dropped {
+        let waiting = Waiting::among(&self.refusals, MAX_WAITING_REFUSALS).ok_or(NotRecorded);
+        let sent = waiting.and_then(|w| self.send(event, Waiter::new(None, Kept::Refusal(w))));
+        if sent.is_err() {
             metrics::counter!("tollgate_record_dropped_refusals_total").increment(1);
         }
     }
 
-    fn send(&self, entry: Entry) -> Result<(), NotRecorded> {
-        self.queue.send(Message::Event(Box::new(entry))).map_err(|_closed| NotRecorded)?;
+    /// Never blocks: the queue has room for all that has a place or is a refusal that may wait.
+    fn send(&self, event: UsageEvent, waiter: Waiter) -> Result<(), NotRecorded> {
+        let entry = Box::new(Entry { event, waiter });
+        self.queue.send(Message::Event(entry)).map_err(|_closed| NotRecorded)?;
         metrics::gauge!("tollgate_record_queue").increment(1);
         Ok(())
     }
@@ -123,9 +120,11 @@ impl Recorder {
         self.places.open()
     }
 
-    /// Writes what is queued and ends the writer; blocks meanwhile. Whoever records afterwards is told
+    /// Writes what is queued and ends the writer; blocks meanwhile, for some seconds at most where the
+    /// database is away. There are no places any more, and whoever records afterwards is told
     /// [`NotRecorded`].
     pub fn close(&self) {
+        self.places.close();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         // Without a writer there is nobody to tell.
         self.queue.send(Message::Close).unwrap_or_default();

@@ -17,6 +17,9 @@ pub struct Account {
     keys: HashMap<KeyId, Key>,
     /// `None` until told what was used before this process knew the user.
     quota: Option<Quota>,
+    /// The latest admission. None that comes after it is given an earlier time, or it would find those
+    /// gone that had left by then, and be counted among those that had not.
+    latest: Option<Time>,
 }
 
 #[derive(Default)]
@@ -57,6 +60,8 @@ impl Account {
     }
 
     pub fn admit(&mut self, ask: &Ask) -> Result<Admission, Denied> {
+        let now = self.latest.map_or(ask.now, |latest| latest.max(ask.now));
+        let ask = &Ask { now, ..*ask };
         let readings = self.read(ask);
         if readings.iter().any(|reading| reading.remaining() == 0) {
             return Err(Denied::Window { readings, free_at: self.free_at(ask) });
@@ -66,20 +71,22 @@ impl Account {
             return Err(Denied::Concurrency { readings, limit });
         }
         let (quota, output_limit) = self.hold(&ask.quota, readings)?;
-        self.count(ask.key, ask.now);
+        self.latest = Some(now);
+        self.count(ask.key, now);
         let key = self.keys.entry(ask.key).or_default();
         key.running = key.running.saturating_add(1);
         let ticket = Ticket {
             scope: ask.scope,
             key: ask.key,
-            time: ask.now,
-            month: ask.quota.month,
+            time: now,
+            month: quota.month,
             held: ask.quota.tokens(output_limit),
         };
         Ok(Admission { ticket, readings: self.read(ask), quota, output_limit })
     }
 
-    /// Takes the tokens asked for, with as small an output limit as needed where that may be.
+    /// Takes the tokens asked for, with as small an output limit as needed where that may be. A month that
+    /// is over takes nothing any more: who asks for one is late, and gets the running month's.
     fn hold(&mut self, ask: &QuotaAsk, readings: Readings) -> Result<(QuotaState, u64), Denied> {
         let quota = self.quota.as_mut().ok_or(Denied::Unseeded)?;
         if quota.month < ask.month {
@@ -98,13 +105,11 @@ impl Account {
             let whole = granted == ask.output_limit;
             (whole || (ask.shrink && granted > 0)).then_some(granted)
         };
-        let wanted_nothing = ask.tokens(ask.output_limit) == 0;
         match fitting(state(quota).remaining()) {
             Some(granted) => {
                 quota.held = quota.held.saturating_add(ask.tokens(granted));
                 Ok((state(quota), granted))
             }
-            None if wanted_nothing => Ok((state(quota), 0)),
             None => {
                 let reserved = fitting(ask.limit.saturating_sub(quota.used)).is_some();
                 Err(Denied::Quota { readings, state: state(quota), reserved })

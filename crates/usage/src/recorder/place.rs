@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -16,6 +16,7 @@ const SHARDS: usize = 64;
 pub struct Places {
     max_open: usize,
     open: AtomicUsize,
+    closed: AtomicBool,
     by_user: Vec<Mutex<HashMap<UserId, usize>>>,
 }
 
@@ -28,7 +29,13 @@ pub struct Place {
 
 impl Places {
     pub fn new(max_open: usize) -> Self {
-        Self { max_open, open: AtomicUsize::new(0), by_user: (0..SHARDS).map(|_| Mutex::default()).collect() }
+        let by_user = (0..SHARDS).map(|_| Mutex::default()).collect();
+        Self { max_open, open: AtomicUsize::new(0), closed: AtomicBool::new(false), by_user }
+    }
+
+    /// Gives no more places.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
     }
 
     pub fn open(&self) -> usize {
@@ -36,6 +43,9 @@ impl Places {
     }
 
     pub fn take(places: &Arc<Self>, user: UserId) -> Option<Place> {
+        if places.closed.load(Ordering::SeqCst) {
+            return None;
+        }
         if places.open.fetch_add(1, Ordering::SeqCst) >= places.max_open || !places.take_for(user) {
             places.open.fetch_sub(1, Ordering::SeqCst);
             return None;
@@ -78,13 +88,25 @@ impl Drop for Place {
     }
 }
 
+/// Closes the places when dropped.
+pub struct Closing(pub Arc<Places>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
 /// A refusal that waits to be written; counted off when dropped.
 pub struct Waiting(Arc<AtomicUsize>);
 
 impl Waiting {
-    pub fn new(count: &Arc<AtomicUsize>) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(count))
+    /// One more of at most `most`.
+    pub fn among(count: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
+        // Made first, so that one too many counts itself off.
+        let before = count.fetch_add(1, Ordering::Relaxed);
+        let waiting = Self(Arc::clone(count));
+        (before < most).then_some(waiting)
     }
 }
 

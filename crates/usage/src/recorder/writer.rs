@@ -1,14 +1,17 @@
 //! The writer: groups of whatever queued while the last commit ran.
 
 use std::{
-    sync::{Arc, mpsc},
-    thread,
+    collections::VecDeque,
+    sync::{
+        Arc,
+        mpsc::{self, RecvTimeoutError},
+    },
     time::{Duration, Instant},
 };
 
 use futures::channel::oneshot;
 use tollgate_domain::UsageEvent;
-use tollgate_store::{EventStore, StoreError, StreamId, event::MAX_GROUP};
+use tollgate_store::{EventStore, StoreError, StreamId, error::Cause, event::MAX_GROUP};
 
 use super::{
     NotRecorded,
@@ -35,19 +38,21 @@ pub enum Kept {
 
 pub struct Entry {
     pub event: UsageEvent,
-    pub done: Option<oneshot::Sender<Result<(), NotRecorded>>>,
-    pub kept: Kept,
-    pub since: Instant,
+    pub waiter: Waiter,
 }
 
-/// What waits for an event's verdict, once the event itself is in its group.
-struct Waiter {
+/// What waits for an event's verdict.
+pub struct Waiter {
     done: Option<oneshot::Sender<Result<(), NotRecorded>>>,
     _kept: Kept,
     since: Instant,
 }
 
 impl Waiter {
+    pub fn new(done: Option<oneshot::Sender<Result<(), NotRecorded>>>, kept: Kept) -> Self {
+        Self { done, _kept: kept, since: Instant::now() }
+    }
+
     fn tell(&mut self, verdict: Result<(), NotRecorded>) {
         if let Some(done) = self.done.take() {
             // Who has gone away needs no verdict.
@@ -56,12 +61,22 @@ impl Waiter {
     }
 }
 
+/// Events of one commit, and who waits for each.
+struct Group {
+    events: Arc<[UsageEvent]>,
+    waiters: Vec<Waiter>,
+}
+
 pub struct Writer {
     store: Arc<dyn EventStore>,
     stream: StreamId,
     next_seq: i64,
     messages: mpsc::Receiver<Message>,
     max_wait: Duration,
+    /// Groups that were tried and are to be tried again; the last is the next.
+    unwritten: Vec<Group>,
+    /// What was taken from the queue and belongs to no group yet.
+    taken: VecDeque<Entry>,
     closing: Option<Instant>,
 }
 
@@ -72,65 +87,94 @@ impl Writer {
         messages: mpsc::Receiver<Message>,
         max_wait: Duration,
     ) -> Self {
-        Self { store, stream, next_seq: 1, messages, max_wait, closing: None }
+        let (unwritten, taken, closing) = (Vec::new(), VecDeque::new(), None);
+        Self { store, stream, next_seq: 1, messages, max_wait, unwritten, taken, closing }
     }
 
     pub fn run(mut self) {
-        while let Some((events, waiters)) = self.next_group() {
+        while let Some(group) = self.unwritten.pop().or_else(|| self.next_group()) {
             let started = Instant::now();
-            let size = u32::try_from(events.len()).unwrap_or(u32::MAX);
-            metrics::gauge!("tollgate_record_queue").decrement(f64::from(size));
-            metrics::histogram!("tollgate_record_group_size").record(f64::from(size));
-            self.write(events.into(), waiters);
+            let verdict = self.store.append(self.stream, self.next_seq, Arc::clone(&group.events));
             metrics::histogram!("tollgate_record_commit_seconds").record(started.elapsed());
+            match verdict {
+                Ok(()) => self.stored(group),
+                Err(StoreError::Unavailable(cause)) => self.try_later(group, &cause),
+                Err(refused) => self.halve(group, &refused),
+            }
         }
     }
 
     /// Waits for an event and takes what else has queued; `None` at the end.
-    fn next_group(&mut self) -> Option<(Vec<UsageEvent>, Vec<Waiter>)> {
-        let mut group = (Vec::new(), Vec::new());
-        while group.0.len() < MAX_GROUP {
-            let wait = group.0.is_empty() && self.closing.is_none();
-            let message = if wait { self.messages.recv().ok() } else { self.messages.try_recv().ok() };
-            match message {
-                Some(Message::Event(entry)) => {
-                    let Entry { event, done, kept, since } = *entry;
-                    group.0.push(event);
-                    group.1.push(Waiter { done, _kept: kept, since });
-                }
-                Some(Message::Close) => self.closing = Some(Instant::now()),
-                None => break,
-            }
+    fn next_group(&mut self) -> Option<Group> {
+        if self.taken.is_empty() && self.closing.is_none() {
+            let first = self.messages.recv().ok()?;
+            self.take(first);
         }
-        (!group.0.is_empty()).then_some(group)
+        while self.taken.len() < MAX_GROUP {
+            let Ok(message) = self.messages.try_recv() else { break };
+            self.take(message);
+        }
+        let whole = self.taken.len().min(MAX_GROUP);
+        let (events, waiters): (Vec<_>, _) =
+            self.taken.drain(..whole).map(|entry| (entry.event, entry.waiter)).unzip();
+        if events.is_empty() {
+            return None;
+        }
+        let size = u32::try_from(events.len()).unwrap_or(u32::MAX);
+        metrics::gauge!("tollgate_record_queue").decrement(f64::from(size));
+        metrics::histogram!("tollgate_record_group_size").record(f64::from(size));
+        Some(Group { events: events.into(), waiters })
     }
 
-    /// Writes a group, however often that must be tried. A value that the database refuses is found by
-    /// halving, and given up alone.
-    fn write(&mut self, events: Arc<[UsageEvent]>, mut waiters: Vec<Waiter>) {
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Event(entry) => self.taken.push_back(*entry),
+            Message::Close => self.closing = Some(Instant::now()),
+        }
+    }
+
+    fn stored(&mut self, mut group: Group) {
+        self.next_seq = self.next_seq.saturating_add(i64::try_from(group.events.len()).unwrap_or(0));
+        group.waiters.iter_mut().for_each(|waiter| waiter.tell(Ok(())));
+    }
+
+    /// The database is away: tries the group again after a pause, in which who has waited too long, here
+    /// or behind in the queue, is told so. A closing writer gives up in the end.
+    fn try_later(&mut self, group: Group, cause: &Cause) {
+        if self.closing.is_some_and(|since| since.elapsed() >= CLOSING_PATIENCE) {
+            tracing::error!(events = group.events.len(), error = ?cause,
+                "events could not be written before the end: the database is away");
+            return;
+        }
+        self.unwritten.push(group);
+        self.pause();
+        let groups = self.unwritten.iter_mut().flat_map(|group| &mut group.waiters);
+        let waiters = groups.chain(self.taken.iter_mut().map(|entry| &mut entry.waiter));
+        for waiter in waiters.filter(|waiter| waiter.since.elapsed() >= self.max_wait) {
+            waiter.tell(Err(NotRecorded));
+        }
+    }
+
+    /// Goes on taking from the queue meanwhile; as much as it has room for, since places are kept.
+    fn pause(&mut self) {
+        let end = Instant::now() + RETRY_PAUSE;
         loop {
-            match self.store.append(self.stream, self.next_seq, Arc::clone(&events)) {
-                Ok(()) => {
-                    self.next_seq = self.next_seq.saturating_add(i64::try_from(events.len()).unwrap_or(0));
-                    waiters.iter_mut().for_each(|waiter| waiter.tell(Ok(())));
-                    return;
+            let left = end.saturating_duration_since(Instant::now());
+            match self.messages.recv_timeout(left) {
+                Ok(message) => self.take(message),
+                Err(RecvTimeoutError::Timeout) => return,
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.closing.get_or_insert_with(Instant::now);
+                    return std::thread::sleep(left);
                 }
-                Err(StoreError::Unavailable(cause)) => {
-                    if self.gives_up(&events, &cause) {
-                        return;
-                    }
-                    for waiter in waiters.iter_mut().filter(|w| w.since.elapsed() >= self.max_wait) {
-                        waiter.tell(Err(NotRecorded));
-                    }
-                    thread::sleep(RETRY_PAUSE);
-                }
-                Err(refused) => return self.halve(&events, waiters, &refused),
             }
         }
     }
 
-    fn halve(&mut self, events: &[UsageEvent], mut waiters: Vec<Waiter>, refused: &StoreError) {
-        if let [event] = events {
+    /// A value that the database refuses is found by halving, and given up alone.
+    fn halve(&mut self, group: Group, refused: &StoreError) {
+        let Group { events, mut waiters } = group;
+        if let [event] = &*events {
             tracing::error!(event = %event.id, request_id = event.request_id, error = ?refused,
                 "an event was refused by the database and is lost");
             waiters.iter_mut().for_each(|waiter| waiter.tell(Err(NotRecorded)));
@@ -138,17 +182,7 @@ impl Writer {
         }
         let (first, second) = events.split_at(events.len() / 2);
         let rest = waiters.split_off(first.len());
-        self.write(first.into(), waiters);
-        self.write(second.into(), rest);
-    }
-
-    /// Whether a closing writer has tried long enough.
-    fn gives_up(&self, events: &[UsageEvent], cause: &tollgate_store::error::Cause) -> bool {
-        let over = self.closing.is_some_and(|since| since.elapsed() >= CLOSING_PATIENCE);
-        if over {
-            tracing::error!(events = events.len(), error = ?cause,
-                "events could not be written before the end: the database is away");
-        }
-        over
+        self.unwritten.push(Group { events: second.into(), waiters: rest });
+        self.unwritten.push(Group { events: first.into(), waiters });
     }
 }

@@ -1,0 +1,248 @@
+//! What the tests of this crate share: ids, events, and a store that can be held, fail and refuse.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Condvar, Mutex, MutexGuard},
+    task::{Context, Poll, Wake, Waker},
+    thread::{self, Thread},
+    time::{Duration, Instant},
+};
+
+use tollgate_domain::{
+    Environment, EventId, KeyId, Month, RequestType, Time, Tokens, UsageEvent, UsageSource, UserId,
+};
+use tollgate_store::{Admitted, EventStore, Folded, StoreError, StreamId};
+
+/// Beyond this a test that waits for a condition has failed; nothing that works comes near it.
+const FAILED: Duration = Duration::from_secs(60);
+
+pub fn user(number: u32) -> UserId {
+    format!("{number:032x}").parse().unwrap()
+}
+
+pub fn key(number: u32) -> KeyId {
+    format!("{number:032x}").parse().unwrap()
+}
+
+pub fn at(text: &str) -> Time {
+    text.parse().unwrap()
+}
+
+pub fn id(number: u32) -> EventId {
+    format!("{number:032x}").parse().unwrap()
+}
+
+pub fn event(number: u32) -> UsageEvent {
+    let time = at("2026-11-21T12:00:00Z");
+    UsageEvent {
+        id: id(number),
+        time,
+        month: Month::of(time),
+        request_id: format!("r{number}"),
+        user_id: user(1),
+        api_key_id: key(1),
+        environment: Environment::Live,
+        end_user: None,
+        endpoint: "/v1/chat/completions".into(),
+        method: "POST".into(),
+        params: "{}".into(),
+        status: 200,
+        counts: true,
+        request_bytes: 0,
+        response_bytes: 0,
+        duration_ms: 0,
+        upstream_ms: None,
+        provider: None,
+        model: None,
+        upstream_model: None,
+        request_type: RequestType::Chat,
+        tokens: Tokens::default(),
+        usage_source: UsageSource::None,
+        cost_pico: None,
+        own_key: false,
+        repeat: 1,
+        ip: None,
+        user_agent: None,
+        error_code: None,
+    }
+}
+
+/// How the store answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mood {
+    #[default]
+    Up,
+    /// Away, before anything was written.
+    Down,
+    /// Writes, and says that it is away.
+    LosesTheVerdict,
+    /// Brings the thread down that asks.
+    Panics,
+}
+
+#[derive(Default)]
+struct State {
+    held: bool,
+    mood: Mood,
+    poison: HashSet<EventId>,
+    /// Calls that have begun, held or not.
+    calls: usize,
+    stored: Vec<(i64, EventId)>,
+    groups: Vec<usize>,
+    on_disk: u64,
+    folded: u64,
+}
+
+/// A store whose calls can be held up: `append` and `fold` wait while it is.
+#[derive(Default)]
+pub struct HeldStore {
+    state: Mutex<State>,
+    turned: Condvar,
+}
+
+impl HeldStore {
+    pub fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    pub fn hold(&self) {
+        self.state().held = true;
+    }
+
+    pub fn let_go(&self) {
+        self.state().held = false;
+        self.turned.notify_all();
+    }
+
+    pub fn set(&self, mood: Mood) {
+        self.state().mood = mood;
+    }
+
+    pub fn poison(&self, id: EventId) {
+        self.state().poison.insert(id);
+    }
+
+    /// Puts events where the fold finds them.
+    pub fn put_on_disk(&self, events: u64) {
+        self.state().on_disk += events;
+    }
+
+    pub fn folded(&self) -> u64 {
+        self.state().folded
+    }
+
+    pub fn calls(&self) -> usize {
+        self.state().calls
+    }
+
+    /// Waits until `calls` calls have begun.
+    pub fn await_calls(&self, calls: usize) {
+        let (state, timeout) =
+            self.turned.wait_timeout_while(self.state(), FAILED, |state| state.calls < calls).unwrap();
+        assert!(!timeout.timed_out(), "{} of {calls} calls", state.calls);
+    }
+
+    /// Sequence numbers and ids, as they were stored.
+    pub fn stored(&self) -> Vec<(i64, EventId)> {
+        self.state().stored.clone()
+    }
+
+    pub fn ids(&self) -> Vec<EventId> {
+        self.state().stored.iter().map(|(_, id)| *id).collect()
+    }
+
+    /// The sizes of the groups that were asked for.
+    pub fn groups(&self) -> Vec<usize> {
+        self.state().groups.clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    fn call(&self) -> MutexGuard<'_, State> {
+        let mut state = self.state();
+        state.calls += 1;
+        self.turned.notify_all();
+        self.turned.wait_while(state, |state| state.held).unwrap()
+    }
+}
+
+impl EventStore for HeldStore {
+    fn open_stream(&self, _now: Time) -> Result<StreamId, StoreError> {
+        Ok(StreamId(7))
+    }
+
+    fn append(&self, stream: StreamId, first_seq: i64, events: Arc<[UsageEvent]>) -> Result<(), StoreError> {
+        let mut state = self.call();
+        assert_eq!(stream, StreamId(7));
+        let mood = state.mood;
+        match mood {
+            Mood::Down => return Err(StoreError::unavailable("down")),
+            Mood::Panics => {
+                drop(state);
+                panic!("as the test wishes");
+            }
+            Mood::Up | Mood::LosesTheVerdict => {}
+        }
+        state.groups.push(events.len());
+        if events.iter().any(|event| state.poison.contains(&event.id)) {
+            return Err(StoreError::Rejected("poison".into()));
+        }
+        for (seq, event) in (first_seq..).zip(events.iter()) {
+            if !state.stored.iter().any(|(_, id)| *id == event.id) {
+                state.stored.push((seq, event.id));
+            }
+        }
+        if mood == Mood::Up { Ok(()) } else { Err(StoreError::unavailable("lost")) }
+    }
+
+    fn fold(&self, limit: u32, _now: Time) -> Result<Folded, StoreError> {
+        let mut state = self.call();
+        if state.mood != Mood::Up {
+            return Err(StoreError::unavailable("down"));
+        }
+        let events = (state.on_disk - state.folded).min(u64::from(limit));
+        state.folded += events;
+        Ok(Folded { events, more: state.folded < state.on_disk })
+    }
+
+    fn admitted_since(&self, _since: Time, _each: &mut dyn FnMut(Admitted)) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// What `future` gives; a future that never ends fails the test.
+pub fn soon<T>(future: impl Future<Output = T>) -> T {
+    let end = Instant::now() + FAILED;
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut future = std::pin::pin!(future);
+    loop {
+        if let Poll::Ready(done) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return done;
+        }
+        assert!(Instant::now() < end, "it never ended");
+        thread::park_timeout(Duration::from_secs(1));
+    }
+}
+
+/// Runs `work` on a thread of its own; work that never ends fails the test.
+pub fn on_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> impl FnOnce() -> T {
+    let thread = thread::spawn(work);
+    let end = Instant::now() + FAILED;
+    move || {
+        while !thread.is_finished() {
+            assert!(Instant::now() < end, "it never ended");
+            thread::yield_now();
+        }
+        thread.join().unwrap()
+    }
+}
