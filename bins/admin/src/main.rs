@@ -1,3 +1,28 @@
-//! Entry point.
+//! The administrator's command line: the same configuration and the same database as the server's.
 
-fn main() {}
+mod cli;
+mod commands;
+mod confirm;
+mod error;
+mod find;
+mod json;
+mod output;
+mod password;
+mod table;
+mod wire;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = match cli::parse() {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
+    match commands::run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::complain(&error);
+            error.exit_code()
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! The commands, one file each.
+
+mod completions;
+mod config_show;
+mod create;
+mod db_check;
+mod db_migrate;
+mod list;
+mod revoke;
+mod users_create;
+mod users_create_admin;
+mod users_list;
+mod users_set_tier;
+mod users_show;
+
+use crate::{
+    cli::{Cli, Command, Config, Db, Keys, Users},
+    error::AdminError,
+    wire,
+};
+
+/// Does what the command line says.
+pub fn run(cli: Cli) -> Result<(), AdminError> {
+    let Cli { config, json, command } = cli;
+    let open = || wire::configuration(config.clone()).and_then(wire::accounts);
+    match command {
+        Command::Create(flags) | Command::Keys(Keys::Create(flags)) => create::run(&open()?, flags, json),
+        Command::List(flags) | Command::Keys(Keys::List(flags)) => list::run(&open()?, &flags, json),
+        Command::Revoke(flags) => revoke::run(&open()?, &flags, json),
+        Command::Users(Users::Create(flags)) => users_create::run(&open()?, flags, json),
+        Command::Users(Users::CreateAdmin(flags)) => users_create_admin::run(&open()?, &flags, json),
+        Command::Users(Users::List { search }) => users_list::run(&open()?, search.as_deref(), json),
+        Command::Users(Users::Show { user }) => users_show::run(&open()?, &user, json),
+        Command::Users(Users::SetTier { user, tier }) => users_set_tier::run(&open()?, &user, tier, json),
+        Command::Db(Db::Check) => db_check::run(&wire::configuration(config)?.config, json),
+        Command::Db(Db::Migrate) => db_migrate::run(&wire::configuration(config)?.config, json),
+        Command::Config(Config::Show) => config_show::run(&wire::configuration(config)?, json),
+        Command::Completions { shell } => completions::run(shell),
+    }
+}

@@ -1,0 +1,23 @@
+//! `users set-tier`: another subscription.
+
+use tollgate_accounts::{Accounts, admin::UserChanges};
+use tollgate_domain::Tier;
+
+use crate::{
+    error::AdminError,
+    find,
+    json::{self, UserView},
+    output,
+};
+
+/// Gives the user the tier.
+pub fn run(accounts: &Accounts, given: &str, tier: Tier, json: bool) -> Result<(), AdminError> {
+    let before = find::user(accounts, given)?;
+    let changes = UserChanges { tier: Some(tier), ..UserChanges::default() };
+    let user = accounts.edit_user(before.id, changes)?;
+    if json {
+        return json::print(&UserView::from(&user));
+    }
+    let called = output::printable(find::called(&user));
+    output::line(&format_args!("{called} ({}) has the tier {tier}; before, it was {}.", user.id, before.tier))
+}

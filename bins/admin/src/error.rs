@@ -1,0 +1,166 @@
+//! What can go wrong, in words that say what happened and what to do.
+
+use std::{error::Error, fmt::Write as _, io, process::ExitCode};
+
+use tollgate_accounts::AccountsError;
+use tollgate_config::Problems;
+use tollgate_persistence::OpenError;
+use tollgate_store::StoreError;
+
+/// The exit code of a command line or a configuration that is wrong.
+pub const USAGE: u8 = 2;
+/// The exit code of everything else that went wrong.
+const FAILED: u8 = 1;
+
+/// Why a command did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// Flags that do not go together or are missing.
+    #[error("{0}")]
+    Usage(String),
+    /// The configuration is wrong.
+    #[error("{0}")]
+    Configuration(#[from] Problems),
+    /// The process has no working directory.
+    #[error("the working directory cannot be read: {0}\nGo to a directory that exists.")]
+    WorkingDirectory(io::Error),
+    /// The database cannot be opened.
+    #[error("{0}\nThe database is the one of `tollgate-admin config show`, database.url.")]
+    Open(#[from] OpenError),
+    /// There is no database yet.
+    #[error(
+        "there is no database at {at} yet\nRun `tollgate-admin db migrate`, or start `tollgate-api`: both make it."
+    )]
+    NoDatabase {
+        /// Where it would be.
+        at: String,
+    },
+    /// A use case refused.
+    #[error("{}", refusal(.0))]
+    Accounts(AccountsError),
+    /// No user is known by this.
+    #[error(
+        "there is no user with the id, external id or email `{given}`{}",
+        listed("The nearest are:", nearest)
+    )]
+    NoSuchUser {
+        /// What was given.
+        given: String,
+        /// Users like that.
+        nearest: Vec<String>,
+    },
+    /// No key has this id. What was given may be a key's secret and is not repeated.
+    #[error(
+        "there is no key with that id{}\n`tollgate-admin list --include-inactive` shows all.",
+        listed("The nearest are:", nearest)
+    )]
+    NoSuchKey {
+        /// Ids that begin likewise.
+        nearest: Vec<String>,
+    },
+    /// Several keys' ids begin so.
+    #[error(
+        "several keys' ids begin with `{prefix}`: give more of it{}",
+        listed("They are, among others:", matches)
+    )]
+    AmbiguousKey {
+        /// The digits that were given.
+        prefix: String,
+        /// Some of the ids.
+        matches: Vec<String>,
+    },
+    /// Nobody said yes.
+    #[error("{0}: nothing was changed\nAnswer yes at a terminal, or give --force.")]
+    NotConfirmed(&'static str),
+    /// No password could be had.
+    #[error("{0}")]
+    Password(String),
+    /// Standard output does not take the result.
+    #[error("the output could not be written: {0}")]
+    Output(io::Error),
+}
+
+impl AdminError {
+    /// 2 where the command line or the configuration is wrong, else 1.
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Usage(_) | Self::Configuration(_) | Self::Accounts(AccountsError::Invalid(_)) => USAGE,
+            _ => FAILED,
+        })
+    }
+}
+
+impl From<AccountsError> for AdminError {
+    fn from(error: AccountsError) -> Self {
+        Self::Accounts(error)
+    }
+}
+
+impl From<StoreError> for AdminError {
+    fn from(error: StoreError) -> Self {
+        Self::Accounts(error.into())
+    }
+}
+
+fn refusal(error: &AccountsError) -> String {
+    match error {
+        AccountsError::Invalid(faults) => {
+            let mut text = "the command line cannot be taken:".to_owned();
+            for fault in faults {
+                let flag = fault.field.replace('_', "-");
+                let _infallible = write!(text, "\n  --{flag} {}", fault.message);
+            }
+            text
+        }
+        AccountsError::EmailTaken => {
+            "another user has this email address: leave it out, or give that user's id".to_owned()
+        }
+        AccountsError::Store(StoreError::Conflict { entity, field }) => {
+            format!("another {entity} got this {field} at the same time: run the command again")
+        }
+        AccountsError::Store(error) => {
+            format!("{}\n`tollgate-admin db check` tells how the database is.", with_causes(error))
+        }
+        other => other.to_string(),
+    }
+}
+
+fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let _infallible = write!(text, ": {inner}");
+        cause = inner.source();
+    }
+    text
+}
+
+fn listed(heading: &str, lines: &[String]) -> String {
+    if lines.is_empty() {
+        return String::new();
+    }
+    format!("\n{heading}\n  {}", lines.join("\n  "))
+}
+
+#[cfg(test)]
+mod tests {
+    use tollgate_accounts::FieldError;
+
+    use super::*;
+
+    #[test]
+    fn every_fault_is_named_by_its_flag() {
+        let fault = |field| FieldError { field, code: "out_of_range", message: "must be 1 to 9".into() };
+        let error = AdminError::from(AccountsError::Invalid(vec![fault("hourly_limit"), fault("name")]));
+        let text = error.to_string();
+        assert!(text.contains("--hourly-limit must be 1 to 9") && text.contains("--name must be"), "{text}");
+        assert_eq!(error.exit_code(), ExitCode::from(USAGE));
+    }
+
+    #[test]
+    fn a_failing_database_is_told_with_its_cause() {
+        let error = AdminError::from(StoreError::unavailable("disk full"));
+        assert!(error.to_string().starts_with("the database is not available: disk full\n"));
+        assert_eq!(error.exit_code(), ExitCode::from(FAILED));
+    }
+}

@@ -1,0 +1,113 @@
+//! The only place that names the adapters: from the configuration to the database and its use cases.
+
+use std::{path::PathBuf, sync::Arc};
+
+use chrono::TimeDelta;
+use secrecy::ExposeSecret;
+use tollgate_accounts::{Accounts, AccountsError, AccountsSettings, RegistrationPolicy};
+use tollgate_config::{
+    Config, DatabaseUrl, Loaded, RegistrationMode, Sources, ensure_secrets,
+    system::{OsRandomness, SystemClock},
+};
+use tollgate_domain::{Clock, Pepper};
+use tollgate_persistence::{Check, Db, OpenError, Settings, Url};
+use tollgate_store::Directory;
+
+use crate::{error::AdminError, output};
+
+/// Bytes for remembering records: a command looks at each only once.
+const MEMORY_BYTES: usize = 0;
+/// Connections that a command uses at once.
+const CONNECTIONS: u32 = 1;
+
+/// The configuration, with its warnings told.
+///
+/// # Errors
+/// [`AdminError::Configuration`] with every problem.
+pub fn configuration(file: Option<PathBuf>) -> Result<Loaded, AdminError> {
+    let sources = Sources::from_process(file).map_err(AdminError::WorkingDirectory)?;
+    let loaded = tollgate_config::load(&sources)?;
+    for warning in &loaded.warnings {
+        output::note(&format_args!("warning: {warning}"));
+    }
+    Ok(loaded)
+}
+
+/// The use cases on the configured database, which is made or migrated where needed.
+///
+/// # Errors
+/// [`AdminError::Configuration`] where secrets cannot be had, [`AdminError::Open`] where the database
+/// cannot.
+pub fn accounts(mut loaded: Loaded) -> Result<Accounts, AdminError> {
+    for created in ensure_secrets(&mut loaded)? {
+        output::note(&format_args!(
+            "{} was generated and is kept in {}",
+            created.name,
+            created.path.display()
+        ));
+    }
+    let config = loaded.config;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+    let directory = Arc::new(Directory::new(MEMORY_BYTES));
+    let settings = Settings { connections: CONNECTIONS, readers: CONNECTIONS, ..Settings::new(url(&config)) };
+    let db = Db::open(&settings, Arc::clone(&directory) as _, Arc::clone(&clock))?;
+    let random = Arc::new(OsRandomness);
+    Ok(Accounts::new(settings_of_accounts(&config)?, db.stores(), directory, clock, random)?)
+}
+
+/// How the configured database is.
+///
+/// # Errors
+/// [`AdminError::NoDatabase`], [`AdminError::Open`].
+pub fn check(config: &Config) -> Result<Check, AdminError> {
+    let url = url(config);
+    tollgate_persistence::check(&url).map_err(|error| match error {
+        OpenError::File { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+            AdminError::NoDatabase { at: url.to_string() }
+        }
+        other => other.into(),
+    })
+}
+
+/// Applies the migrations that the configured database lacks; gives their names.
+///
+/// # Errors
+/// [`AdminError::Open`].
+pub fn migrate(config: &Config) -> Result<Vec<String>, AdminError> {
+    Ok(tollgate_persistence::migrate(&url(config))?)
+}
+
+fn url(config: &Config) -> Url {
+    match &config.database.url {
+        DatabaseUrl::Sqlite(path) => Url::Sqlite(path.clone()),
+        DatabaseUrl::Postgres(url) => Url::Postgres(url.clone()),
+    }
+}
+
+fn settings_of_accounts(config: &Config) -> Result<AccountsSettings, AdminError> {
+    let peppers: Vec<_> = config.secrets.pepper.iter().map(ExposeSecret::expose_secret).collect();
+    let pepper =
+        Pepper::new(&peppers).map_err(|_none| AccountsError::Internal("SECRET_KEY names no secret"))?;
+    Ok(AccountsSettings {
+        public_url: config.server.public_url.clone(),
+        jwt_secrets: config.secrets.jwt.clone(),
+        pepper,
+        encryption_secrets: config.secrets.encryption.clone(),
+        access_token_lifetime: TimeDelta::minutes(config.tokens.access_minutes.into()),
+        session_lifetime: TimeDelta::days(config.tokens.refresh_days.into()),
+        bcrypt_rounds: config.password.bcrypt_rounds,
+        min_password_chars: config.password.min_length,
+        default_permissions: config.authentication.default_permissions.clone(),
+        key_prefix: config.keys.prefix.clone(),
+        max_keys_per_user: config.keys.max_per_user,
+        tiers: config.tiers,
+        registration: match config.registration.mode {
+            RegistrationMode::Open if config.registration.require_verified_email => {
+                RegistrationPolicy::VerifiedOnly
+            }
+            RegistrationMode::Open => RegistrationPolicy::Open,
+            RegistrationMode::Invite => RegistrationPolicy::InviteOnly,
+            RegistrationMode::Closed => RegistrationPolicy::Closed,
+        },
+    })
+}
