@@ -119,11 +119,13 @@ fn outgoing(endpoint: &Endpoint, request: UpstreamRequest) -> Result<Request<Ful
     call.body(Full::new(request.body)).map_err(wrong)
 }
 
-/// What a provider says that refuses. Its status counts; a body that cannot be had is one that says nothing.
+/// What a provider says that refuses. Its status counts; a body that cannot be had in time is one that says
+/// nothing.
 async fn refusal(response: Response<Incoming>, endpoint: &Endpoint) -> ProviderError {
     let status = response.status().as_u16();
     let retry_after_seconds = retry_after(response.headers());
-    let body = read(response.into_body(), MAX_ERROR_BYTES, endpoint.timeout).await.unwrap_or_default();
+    let body = read(response.into_body(), MAX_ERROR_BYTES, endpoint.timeout);
+    let body = timeout(endpoint.timeout, body).await.ok().and_then(Result::ok).unwrap_or_default();
     ProviderError { retry_after_seconds, ..openai::error(status, &body, &endpoint.redactor) }
 }
 
