@@ -29,7 +29,15 @@ pub enum StartError {
     /// Logs or metrics cannot be set up.
     #[error(transparent)]
     Telemetry(#[from] tollgate_telemetry::TelemetryError),
-    /// The system refused a thread, an address or a signal.
+    /// The address is taken, or not this machine's.
+    #[error("cannot listen on {address}: {source}; end the program that does, or set TOLLGATE_BIND")]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// The system refused a thread or a signal.
     #[error("{what}: {source}")]
     System {
         /// What was asked of it.

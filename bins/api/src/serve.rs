@@ -14,12 +14,14 @@ use tokio::{
     select,
     signal::unix::{SignalKind, signal},
     sync::Notify,
+    task::LocalSet,
 };
 use tollgate_config::{Config, Created, Loaded};
 use tollgate_http::{Readiness, Severity};
 use tollgate_persistence::{LockError, ServerLock, Url};
 use tollgate_store::{Directory, Freshness, Stores};
 use tollgate_telemetry::Metrics;
+use tollgate_usage::Recorder;
 
 use crate::{error::StartError, greeting, jobs::Jobs, wire, wire::Parts};
 
@@ -31,6 +33,10 @@ const FOLD: Duration = Duration::from_secs(5);
 const LOCK: Duration = Duration::from_secs(5);
 /// How often the months' partitions are looked after.
 const PARTITIONS: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long the end waits for the records of what was cut off.
+const MAX_LAST_RECORDS: Duration = Duration::from_secs(5);
+/// How often it looks for them meanwhile.
+const LAST_RECORDS_PAUSE: Duration = Duration::from_millis(10);
 
 /// Runs a server until it is told to end.
 ///
@@ -44,8 +50,15 @@ pub fn run(loaded: &Loaded, created: &[Created], metrics: Metrics) -> Result<(),
     let jobs = start_jobs(&loaded.config, &mut parts, &metrics, &lost)?;
     let folder = Arc::clone(&parts.folder);
     let folding = thread::Builder::new().name("folder".into()).spawn(move || folder.serve(FOLD))?;
-    let listened = actix_web::rt::System::new().block_on(listen(loaded, created, &parts, &lost));
+    // Without a system of actix's own, each worker's thread ends with its worker, and drops what still runs
+    // there: so it is settled and recorded.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let listened = LocalSet::new().block_on(&runtime, listen(loaded, created, &parts, &lost));
     jobs.end();
+    let left = until_recorded(&parts.recorder);
+    if left > 0 {
+        tracing::error!(requests = left, "the server ends before these were recorded");
+    }
     parts.recorder.close();
     parts.folder.close();
     if folding.join().is_err() {
@@ -55,12 +68,22 @@ pub fn run(loaded: &Loaded, created: &[Created], metrics: Metrics) -> Result<(),
     listened
 }
 
+/// Waits until what was cut off at the end of the grace is recorded; how many requests are not.
+fn until_recorded(recorder: &Recorder) -> usize {
+    let end = Instant::now() + MAX_LAST_RECORDS;
+    while recorder.open() > 0 && Instant::now() < end {
+        thread::sleep(LAST_RECORDS_PAUSE);
+    }
+    recorder.open()
+}
+
 /// Listens until SIGTERM or SIGINT, then finishes what runs.
 async fn listen(loaded: &Loaded, created: &[Created], parts: &Parts, lost: &Lost) -> Result<(), StartError> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let (server, addresses) = {
         let worker = Arc::clone(&parts.worker);
-        tollgate_http::server::run(parts.state.clone(), move || worker())?
+        tollgate_http::server::run(parts.state.clone(), move || worker())
+            .map_err(|source| StartError::Listen { address: loaded.config.server.bind, source })?
     };
     let handle = server.handle();
     let serving = actix_web::rt::spawn(server);
