@@ -147,7 +147,7 @@ class Accounting(EndToEnd):
         users = [self.server.register() for _ in range(4)]
         keys = [(user, key) for user in users for key in (user.key, user.make_key()["key"])]
         with concurrent.futures.ThreadPoolExecutor(len(keys)) as pool:
-            jobs = [pool.submit(user.chat, key=key) for user, key in keys for _ in range(5)]
+            jobs = [pool.submit(user.chat, key=key, max_tokens=20) for user, key in keys for _ in range(5)]
             for job in jobs:
                 self.assert_ok(job.result())
         for user in users:

@@ -130,14 +130,14 @@ class AsPrinted(EndToEnd):
 class Editor(EndToEnd):
     """`GET /vscode-config`."""
 
-    def config(self, user, path="/api/auth/vscode-config"):
+    def settings(self, user, path="/api/auth/vscode-config"):
         answer = user.api("GET", path)
         self.assertEqual(answer.headers["Cache-Control"], "no-store")
         return self.assert_ok(answer)
 
     def test_an_editor_gets_one_key_of_its_own_that_stays_the_same(self):
         user = self.server.register()
-        first = self.config(user)
+        first = self.settings(user)
         self.assertEqual(first["glm_api_key"], first["backend_api_key"])
         self.assertNotEqual(first["backend_api_key"], user.key)
         self.assertEqual(first["api_endpoint"], self.server.url)
@@ -145,9 +145,9 @@ class Editor(EndToEnd):
         self.assertEqual(first["user"], expected)
         copy = {name: value for name, value in first.items() if name != "config"}
         self.assertEqual(first["config"], copy)
-        self.assertEqual(self.config(user, "/api/v1/auth/vscode-config"), first)
+        self.assertEqual(self.settings(user, "/api/v1/auth/vscode-config"), first)
         self.server.restart()
-        self.assertEqual(self.config(user), first)
+        self.assertEqual(self.settings(user), first)
         editors = [
             key for key in self.assert_ok(user.api("GET", "/api/keys"))["keys"] if key["name"] == "Editor"
         ]
@@ -156,7 +156,7 @@ class Editor(EndToEnd):
 
     def test_the_editors_key_opens_the_gate_and_the_operators_key_stays_here(self):
         user = self.server.register()
-        config = self.config(user)
+        config = self.settings(user)
         answer = self.server.call(
             "POST",
             "/api/llm/completion",
@@ -164,18 +164,18 @@ class Editor(EndToEnd):
             json={"prompt": "Write a haiku.", "model": "gpt-4o-mini"},
         )
         self.assertEqual(self.assert_ok(answer)["text"], "Hello there, friend.")
-        self.assertEqual(self.config(user)["user"]["tokens_remaining"], 10_000 - 18)
+        self.assertEqual(self.settings(user)["user"]["tokens_remaining"], 10_000 - 18)
         for seen in self.server.answers:
             self.assertNotIn(OPERATOR_KEY, seen.text + str(seen.headers))
 
     def test_a_revoked_editors_key_gets_a_successor(self):
         user = self.server.register()
-        key = self.config(user)["backend_api_key"]
+        key = self.settings(user)["backend_api_key"]
         [editor] = [
             one for one in self.assert_ok(user.api("GET", "/api/keys"))["keys"] if one["name"] == "Editor"
         ]
         self.assertEqual(user.api("DELETE", "/api/keys/" + editor["id"]).status_code, 204)
-        successor = self.config(user)["backend_api_key"]
+        successor = self.settings(user)["backend_api_key"]
         self.assertNotEqual(successor, key)
         self.assertEqual(user.chat(key=successor).status_code, 200)
 

@@ -37,14 +37,19 @@ class CommandLine(EndToEnd):
         path = f"/api/v1/admin/users/{user.id}"
         changed = {"tier": "pro"}
         self.assert_ok(self.server.call("PATCH", path, headers=bearer(login["access_token"]), json=changed))
-        again = self.server.installation.admin(
-            "users", "create-admin", "--email", email, "--password-stdin", stdin=PASSWORD
-        )
-        self.assertEqual(again.code, 1, again.said)
+        self.admin("users", "create-admin", "--email", email, "--password-stdin", stdin="another password\n")
+        self.assert_ok(self.server.call("POST", "/api/v1/auth/login", json=body))
         by_word = self.admin(
             "users", "create-admin", "--email", "admin@example.org", "--password", "securepassword"
         )
         self.assertNotIn("securepassword", by_word.said)
+
+    def test_a_user_becomes_an_administrator_only_on_purpose(self):
+        user = self.server.register()
+        words = ("users", "create-admin", "--email", user.email, "--password-stdin")
+        self.admin(*words, code=1, stdin=PASSWORD + "\n")
+        path = f"/api/v1/admin/users/{user.id}"
+        self.assert_problem(user.api("PATCH", path, json={"tier": "pro"}), 403, "permission_denied")
 
     def test_a_bad_administrator_is_refused(self):
         for email, password in (("no address", PASSWORD), ("short@example.com", "short")):
@@ -140,7 +145,7 @@ class CommandLine(EndToEnd):
             ended = self.server.installation.admin("revoke", key_id, "--force")
             self.assertEqual(ended.code, 1, ended.said)
 
-    def test_a_key_can_be_named_by_the_end_of_no_doubt(self):
+    def test_a_key_is_known_by_the_beginning_of_its_id(self):
         user = self.server.register()
         self.admin("revoke", user.key_id[:-2], "--force")
 
