@@ -7,7 +7,7 @@ use actix_web::{
     dev::Payload,
     web::{self, Bytes, Data},
 };
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::{problem::Problem, state::State};
 
@@ -65,10 +65,19 @@ fn is_json(content_type: &str) -> bool {
 }
 
 fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    // Without this, an array would be taken for an object's members in the order of their declaration.
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        serde_json::from_slice::<IgnoredAny>(bytes).map_err(not_json)?;
+        return Err(Problem::field("body", "wrong_type", "must be a JSON object"));
+    }
     let mut text = serde_json::Deserializer::from_slice(bytes);
     let read = serde_path_to_error::deserialize(&mut text)?;
-    text.end().map_err(|error| Problem::malformed(format!("The body is not JSON: {error}.")))?;
+    text.end().map_err(not_json)?;
     Ok(read)
+}
+
+fn not_json(error: serde_json::Error) -> Problem {
+    Problem::malformed(format!("The body is not JSON: {error}."))
 }
 
 fn form<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
@@ -131,6 +140,16 @@ mod tests {
     #[actix_web::test]
     async fn what_follows_the_json_is_no_json() {
         assert_eq!(taken("application/json", r#"{"name": "a"} x"#).await, Err("malformed_request"));
+    }
+
+    #[actix_web::test]
+    async fn only_an_object_is_taken() {
+        for body in [r#"["a"]"#, "null", "1", r#""a""#] {
+            assert_eq!(taken("application/json", body).await, Err("validation_failed"), "{body}");
+        }
+        for body in ["", " ", "[", "[\"a\"", "nul"] {
+            assert_eq!(taken("application/json", body).await, Err("malformed_request"), "{body}");
+        }
     }
 
     #[actix_web::test]
