@@ -43,6 +43,10 @@ pub(crate) fn from_report(report: &ReportedUsage) -> Option<(Tokens, UsageSource
         reasoning: report.reasoning,
     };
     match (report.prompt, report.completion, report.total) {
+        // Some count reasoning in the total alone.
+        (Some(prompt), Some(completion), Some(total)) if total > prompt.saturating_add(completion) => {
+            Some((of(prompt, total.saturating_sub(prompt)), UsageSource::Derived))
+        }
         (Some(prompt), Some(completion), _) => Some((of(prompt, completion), UsageSource::Reported)),
         (Some(prompt), None, Some(total)) => {
             total.checked_sub(prompt).map(|rest| (of(prompt, rest), UsageSource::Derived))
@@ -54,17 +58,29 @@ pub(crate) fn from_report(report: &ReportedUsage) -> Option<(Tokens, UsageSource
     }
 }
 
-/// The counts where nobody reported: the tokenizer's over what was delivered, and the prompt as reported
-/// early or else estimated.
+/// The counts where the provider's words do not suffice: as far as they go, and for the rest the tokenizer's
+/// over what was delivered, and the prompt's estimate.
 pub(crate) fn from_observation(
     report: Option<&ReportedUsage>,
     observed: &Observed,
     prompt_estimate: impl FnOnce() -> u64,
 ) -> (Tokens, UsageSource) {
-    let completion = observed.tokens();
-    let prompt = report.and_then(|report| report.prompt).unwrap_or_else(prompt_estimate);
+    let report = report.copied().unwrap_or_default();
+    let completion = report.completion.unwrap_or_else(|| observed.tokens());
+    let prompt = report.prompt.unwrap_or_else(prompt_estimate);
     let source = if completion == 0 { UsageSource::Estimated } else { UsageSource::Observed };
-    (Tokens { prompt: Some(prompt), completion: Some(completion), ..Tokens::default() }, source)
+    let of = |prompt, completion, source| {
+        let (prompt, completion) = (Some(prompt), Some(completion));
+        (Tokens { prompt, completion, cached: report.cached, reasoning: report.reasoning }, source)
+    };
+    match (report.prompt, report.completion, report.total) {
+        // The sum is the provider's, only its division is not.
+        (None, None, Some(total)) => {
+            let prompt = prompt.min(total);
+            of(prompt, total.saturating_sub(prompt), UsageSource::Derived)
+        }
+        _ => of(prompt, completion, source),
+    }
 }
 
 #[cfg(test)]
@@ -80,9 +96,29 @@ mod tests {
         let source = |report| from_report(&report).map(|(tokens, source)| (tokens.total(), source));
         assert_eq!(source(report(Some(3), Some(4), None)), Some((Some(7), UsageSource::Reported)));
         assert_eq!(source(report(Some(0), Some(0), None)), Some((Some(0), UsageSource::Reported)));
+        assert_eq!(source(report(Some(20), Some(198), Some(623))), Some((Some(623), UsageSource::Derived)));
         assert_eq!(source(report(Some(3), None, Some(9))), Some((Some(9), UsageSource::Derived)));
         assert_eq!(source(report(Some(9), None, Some(3))), None);
         assert_eq!(source(report(Some(3), None, None)), None);
+    }
+
+    #[test]
+    fn what_the_provider_said_counts_as_far_as_it_goes() {
+        let mut observed = Observed::default();
+        observed.add("hello world");
+        let of = |report: Option<_>| {
+            let (tokens, source) = from_observation(report.as_ref(), &observed, || 30);
+            (tokens.prompt.unwrap(), tokens.completion.unwrap(), source)
+        };
+        assert_eq!(of(None), (30, 2, UsageSource::Observed));
+        assert_eq!(of(Some(report(Some(9), None, None))), (9, 2, UsageSource::Observed));
+        assert_eq!(of(Some(report(None, Some(5), None))), (30, 5, UsageSource::Observed));
+        assert_eq!(of(Some(report(None, Some(0), None))), (30, 0, UsageSource::Estimated));
+        assert_eq!(of(Some(report(None, None, Some(50)))), (30, 20, UsageSource::Derived));
+        assert_eq!(of(Some(report(None, None, Some(7)))), (7, 0, UsageSource::Derived));
+        assert_eq!(of(Some(report(None, None, Some(0)))), (0, 0, UsageSource::Derived));
+        // A total below its parts is no total.
+        assert_eq!(of(Some(report(Some(9), None, Some(3)))), (9, 2, UsageSource::Observed));
     }
 
     #[test]
