@@ -1,0 +1,10 @@
+//! Runs the program as an administrator does, on every database there is.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod config;
+mod db;
+mod keys;
+mod support;
+mod terminal;
+mod users;
