@@ -15,6 +15,9 @@ ADMIN = os.environ["TOLLGATE_ADMIN_BIN"]
 DATABASE = os.environ["TOLLGATE_E2E_DATABASE"]
 ON_POSTGRES = DATABASE == "postgres"
 
+# Files must be private by themselves.
+NO_UMASK = 0
+
 # How long a program that ends by itself may take, in seconds.
 MAX_RUN = 60
 
@@ -146,6 +149,7 @@ class Installation:
             capture_output=True,
             text=True,
             timeout=MAX_RUN,
+            umask=NO_UMASK,
         )
         return Ended(done.returncode, done.stdout, done.stderr)
 

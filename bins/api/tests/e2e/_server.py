@@ -66,6 +66,7 @@ class Server:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                umask=_installation.NO_UMASK,
             )
         wait_until(self._is_ready, "the server is ready", MAX_START)
 

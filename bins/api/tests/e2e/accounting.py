@@ -2,6 +2,8 @@
 
 import concurrent.futures
 import decimal
+import json
+import socket
 import unittest
 
 from _server import bearer, decimals, question, wait_until
@@ -142,6 +144,23 @@ class Accounting(EndToEnd):
         self.assertEqual(stats["total_cost_usd"], tokens * PRICE)
         remaining = int(user.chat().headers["X-Quota-Remaining"])
         self.assertEqual(remaining, 10_000 - tokens - 18)
+
+    def test_a_client_that_hangs_up_before_the_answer_pays_for_the_prompt(self):
+        user = self.server.register()
+        body = json.dumps(question("Tell me more.")).encode()
+        head = (
+            "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            f"Authorization: Bearer {user.key}\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        with self.provider.holding():
+            port = self.server.installation.port
+            with socket.create_connection(("127.0.0.1", port), 30) as connection:
+                connection.sendall(head.encode() + body)
+                self.provider.wait_for(1)
+            tokens = wait_until(lambda: user.stats()["total_tokens"], "the call is charged")
+        self.assertLess(tokens, 40)
+        self.assertEqual(user.stats()["quota"]["used"], tokens)
+        self.assertEqual(int(user.chat().headers["X-Quota-Remaining"]), 10_000 - tokens - 18)
 
     def test_each_key_and_each_user_is_counted_once(self):
         users = [self.server.register() for _ in range(4)]

@@ -1,5 +1,6 @@
 """Sign-up, login, the profile, the editor's configuration and keys, as the documents print them."""
 
+import concurrent.futures
 import subprocess
 import unittest
 
@@ -98,6 +99,14 @@ class AsPrinted(EndToEnd):
         )
         self.assertEqual(profile, by_form["user"])
 
+    def test_an_address_is_taken_once_however_many_come_at_once(self):
+        body = {"email": "crowd@example.com", "password": "a good long one"}
+        with concurrent.futures.ThreadPoolExecutor(20) as pool:
+            jobs = [pool.submit(self.server.call, "POST", "/api/auth/register", json=body) for _ in range(20)]
+            answers = [job.result() for job in jobs]
+        self.assertEqual(sorted(answer.status_code for answer in answers), [201] + [409] * 19)
+        self.assert_ok(self.server.call("POST", "/api/auth/login", json=body))
+
     def test_a_wrong_password_and_an_unknown_address_get_the_same_answer(self):
         user = self.server.register()
         answers = []
@@ -153,6 +162,14 @@ class Editor(EndToEnd):
         ]
         self.assertEqual(len(editors), 1)
         self.assertNotIn("keys:manage", editors[0]["permissions"])
+
+    def test_editors_that_ask_at_once_get_the_same_key(self):
+        user = self.server.register()
+        with concurrent.futures.ThreadPoolExecutor(20) as pool:
+            jobs = [pool.submit(self.settings, user) for _ in range(20)]
+            keys = {job.result()["backend_api_key"] for job in jobs}
+        self.assertEqual(len(keys), 1)
+        self.assert_ok(user.chat(key=keys.pop()))
 
     def test_the_editors_key_opens_the_gate_and_the_operators_key_stays_here(self):
         user = self.server.register()

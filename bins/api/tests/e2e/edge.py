@@ -62,6 +62,22 @@ class Edge(EndToEnd):
                 self.assertIn("Referrer-Policy", headers)
                 self.assertRegex(headers.get("Server", "tollgate"), r"^tollgate$")
 
+    def test_pages_of_this_machine_may_call(self):
+        user = self.server.register()
+        origin = "http://localhost:3000"
+        asking = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+        asking["Access-Control-Request-Headers"] = "authorization,content-type"
+        before = self.server.call("OPTIONS", "/v1/chat/completions", headers=asking)
+        self.assertIn(before.status_code, (200, 204))
+        self.assertEqual(before.headers["Access-Control-Allow-Origin"], origin)
+        self.assertIn("authorization", before.headers["Access-Control-Allow-Headers"].lower())
+        answer = self.server.call("GET", "/v1/models", headers=bearer(user.key) | {"Origin": origin})
+        self.assertEqual(answer.headers["Access-Control-Allow-Origin"], origin)
+        self.assertIn("x-quota-remaining", answer.headers["Access-Control-Expose-Headers"].lower())
+        stranger = {"Origin": "https://evil.example"}
+        answer = self.server.call("GET", "/v1/models", headers=bearer(user.key) | stranger)
+        self.assertNotIn("Access-Control-Allow-Origin", answer.headers)
+
     def test_health(self):
         self.assertEqual(self.server.call("GET", "/healthz").status_code, 200)
         self.assertEqual(self.assert_ok(self.server.call("GET", "/readyz")), {"status": "ready"})
