@@ -89,7 +89,8 @@ impl Database {
         Ok(value)
     }
 
-    /// Appends events: on the record queue of the one writer, or on the connection kept for it.
+    /// Appends events by one statement on the connection kept for it, or, where it takes several, in one
+    /// transaction from the record queue of the one writer.
     pub fn append(
         &self,
         work: impl FnOnce(&mut Conn) -> Result<(), Failure> + Send + 'static,
@@ -103,7 +104,8 @@ impl Database {
             Some(conn) => conn,
             None => open_appender(manager)?,
         };
-        let result = write_tx(&mut conn, work).map_err(StoreError::from);
+        // One statement, so a transaction of its own.
+        let result = work(&mut conn).map_err(StoreError::from);
         // After anything but a refusal the connection may be dead or busy: the next group gets a new one.
         if !conn.is_broken() && matches!(result, Ok(()) | Err(StoreError::Rejected(_))) {
             *place = Some(conn);

@@ -187,3 +187,100 @@ fn next(shared: &Shared, last: Queue) -> Option<(Queue, Job)> {
         waiting = shared.came.wait(waiting).unwrap_or_else(PoisonError::into_inner);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+    use std::sync::mpsc::sync_channel;
+
+    use super::*;
+    use crate::{
+        both::batch,
+        settings::Url,
+        sqlite::{self, Access},
+    };
+
+    fn writer() -> (tempfile::TempDir, Writer) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.db");
+        let conn = Conn::Sqlite(sqlite::connect(&path, Access::WriteCarelessly).unwrap());
+        let manager = Manager { url: Url::Sqlite(path), access: Access::WriteCarelessly };
+        (folder, Writer::start(conn, manager).unwrap())
+    }
+
+    #[test]
+    fn the_two_queues_take_turns() {
+        let (_folder, writer) = writer();
+        let (start, started) = sync_channel::<()>(0);
+        let (release, released) = sync_channel::<()>(0);
+        let order = Arc::new(Mutex::new(Vec::new()));
+        thread::scope(|scope| {
+            let writer = &writer;
+            scope.spawn(move || {
+                let block = move |_: &mut Conn| {
+                    start.send(()).unwrap();
+                    Ok(released.recv().unwrap())
+                };
+                writer.write(Queue::Others, block).unwrap();
+            });
+            started.recv().unwrap();
+            for queue in [Queue::Records, Queue::Others].repeat(3) {
+                let order = Arc::clone(&order);
+                scope.spawn(move || {
+                    writer.write(queue, move |_| Ok(order.lock().unwrap().push(queue))).unwrap();
+                });
+            }
+            let all_wait = || {
+                let waiting = writer.shared.waiting();
+                (waiting.records.len(), waiting.others.len()) == (3, 3)
+            };
+            while !all_wait() {
+                thread::yield_now();
+            }
+            release.send(()).unwrap();
+        });
+        let expected = [Queue::Records, Queue::Others].repeat(3);
+        assert_eq!(*order.lock().unwrap(), expected);
+    }
+
+    #[test]
+    fn a_panic_ends_neither_the_thread_nor_the_callers_wait() {
+        let (_folder, writer) = writer();
+        writer.write(Queue::Others, |conn| Ok(batch(conn, "CREATE TABLE t (x INTEGER)")?)).unwrap();
+        let error = writer
+            .write::<()>(Queue::Others, |conn| {
+                batch(conn, "INSERT INTO t VALUES (1)")?;
+                panic!("in the middle of a transaction");
+            })
+            .unwrap_err();
+        assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+        // What it wrote is gone, and the next write is as good as ever.
+        writer.write(Queue::Others, |conn| Ok(batch(conn, "CREATE UNIQUE INDEX u ON t (x)")?)).unwrap();
+        writer.write(Queue::Records, |conn| Ok(batch(conn, "INSERT INTO t VALUES (1)")?)).unwrap();
+    }
+
+    #[test]
+    fn a_full_queue_is_unavailable() {
+        let (_folder, writer) = writer();
+        let (start, started) = sync_channel::<()>(0);
+        let (release, released) = sync_channel::<()>(0);
+        thread::scope(|scope| {
+            let writer = &writer;
+            scope.spawn(move || {
+                let block = move |_: &mut Conn| {
+                    start.send(()).unwrap();
+                    Ok(released.recv().unwrap())
+                };
+                writer.write(Queue::Others, block).unwrap();
+            });
+            started.recv().unwrap();
+            for _ in 0..MAX_RECORDS {
+                writer.enqueue(Queue::Records, Box::new(|_| ())).unwrap();
+            }
+            let result = writer.write(Queue::Records, |_| Ok(()));
+            release.send(()).unwrap();
+            assert!(matches!(result, Err(StoreError::Unavailable(_))), "{result:?}");
+        });
+    }
+}

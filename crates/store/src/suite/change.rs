@@ -21,6 +21,9 @@ fn since(stores: &Stores, before: i64) -> Vec<Change> {
     changes.changes
 }
 
+/// What it is, how it is done, and what it must list.
+type Write<'a> = (&'a str, &'a dyn Fn(), Vec<Change>);
+
 /// Every write that a memory must learn of is listed, and nothing else is.
 pub fn each_write_says_what_changed(stores: &Stores) {
     assert_eq!(stores.changes.latest().unwrap(), 0);
@@ -28,7 +31,7 @@ pub fn each_write_says_what_changed(stores: &Stores) {
     let new = given::user();
     let (user, key) = (new.user.id, given::key(new.user.id));
     let session = given::session(user);
-    let writes: [(&str, &dyn Fn(), Vec<Change>); 9] = [
+    let writes: [Write<'_>; 9] = [
         (
             "a user with a key",
             &|| stores.users.create(&new, Some(&key)).unwrap(),
