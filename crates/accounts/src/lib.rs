@@ -132,3 +132,5 @@ impl Accounts {
 
 #[cfg(test)]
 mod fixture;
+#[cfg(test)]
+mod tests;
