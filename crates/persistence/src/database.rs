@@ -91,7 +91,7 @@ impl Database {
 
     /// Appends events by one statement on the connection kept for it, or, where it takes several, in one
     /// transaction from the record queue of the one writer.
-    pub fn append(
+    pub fn record(
         &self,
         work: impl FnOnce(&mut Conn) -> Result<(), Failure> + Send + 'static,
     ) -> Result<(), StoreError> {

@@ -41,7 +41,7 @@ impl EventStore for Database {
         if events.is_empty() {
             return Ok(());
         }
-        Database::append(self, move |conn| {
+        self.record(move |conn| {
             let rows: Vec<_> = events
                 .iter()
                 .zip(first_seq..)

@@ -5,7 +5,7 @@
 
 use std::{
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc, OnceLock,
         atomic::{AtomicU32, Ordering},
@@ -152,18 +152,21 @@ impl Drop for TestDb {
 }
 
 /// The migrated file, made once for all tests that share the migrations.
-fn sqlite_template() -> PathBuf {
-    let file = std::env::temp_dir().join(format!("tollgate-template-{FINGERPRINT}.db"));
-    if !file.exists() {
-        let folder = done(tempfile::tempdir());
-        let made = folder.path().join("template.db");
-        done(migrate::migrate(&Url::Sqlite(made.clone())));
-        // Under another name first, on the same file system: nobody ever copies half of it.
-        let whole = file.with_extension(std::process::id().to_string());
-        done(fs::copy(&made, &whole));
-        done(fs::rename(&whole, &file));
-    }
-    file
+fn sqlite_template() -> &'static Path {
+    static MADE: OnceLock<PathBuf> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let file = std::env::temp_dir().join(format!("tollgate-template-{FINGERPRINT}.db"));
+        if !file.exists() {
+            let folder = done(tempfile::tempdir());
+            let made = folder.path().join("template.db");
+            done(migrate::migrate(&Url::Sqlite(made.clone())));
+            // Under another name first, on the same file system: no other process ever copies half of it.
+            let whole = file.with_extension(std::process::id().to_string());
+            done(fs::copy(&made, &whole));
+            done(fs::rename(&whole, &file));
+        }
+        file
+    })
 }
 
 #[derive(QueryableByName)]

@@ -190,8 +190,6 @@ fn next(shared: &Shared, last: Queue) -> Option<(Queue, Job)> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
-
     use std::sync::mpsc::sync_channel;
 
     use super::*;
@@ -220,7 +218,8 @@ mod tests {
             scope.spawn(move || {
                 let block = move |_: &mut Conn| {
                     start.send(()).unwrap();
-                    Ok(released.recv().unwrap())
+                    released.recv().unwrap();
+                    Ok(())
                 };
                 writer.write(Queue::Others, block).unwrap();
             });
@@ -228,7 +227,11 @@ mod tests {
             for queue in [Queue::Records, Queue::Others].repeat(3) {
                 let order = Arc::clone(&order);
                 scope.spawn(move || {
-                    writer.write(queue, move |_| Ok(order.lock().unwrap().push(queue))).unwrap();
+                    let note = move |_: &mut Conn| {
+                        order.lock().unwrap().push(queue);
+                        Ok(())
+                    };
+                    writer.write(queue, note).unwrap();
                 });
             }
             let all_wait = || {
@@ -270,7 +273,8 @@ mod tests {
             scope.spawn(move || {
                 let block = move |_: &mut Conn| {
                     start.send(()).unwrap();
-                    Ok(released.recv().unwrap())
+                    released.recv().unwrap();
+                    Ok(())
                 };
                 writer.write(Queue::Others, block).unwrap();
             });

@@ -1,5 +1,7 @@
 //! Opening: migrations, files, and what is said when it does not work.
 
+#![expect(clippy::unwrap_used, reason = "a test whose helper fails has failed")]
+
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, sync::Arc, thread};
 
 use diesel::{Connection, PgConnection, SqliteConnection, connection::SimpleConnection};

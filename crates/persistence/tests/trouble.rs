@@ -1,5 +1,7 @@
 //! What callers see when the database is not as it should be, and how it goes on afterwards.
 
+#![expect(clippy::unwrap_used, reason = "a test whose helper fails has failed")]
+
 use std::{
     sync::{
         Arc, Mutex,
