@@ -43,6 +43,8 @@ class Confidential(EndToEnd):
             self.assertEqual(user.gate(key=key, data=b"{" + key.encode()).status_code, 400)
             self.server.call("GET", f"/v1/models?api_key={key}", headers=bearer(key))
             self.server.call("POST", f"/no/such/route?key={key}", headers=bearer(key), data=key)
+            # Easily taken for its id.
+            self.assertEqual(user.api("DELETE", f"/api/v1/keys/{key}").status_code, 404)
             typo = key[:-1] + ("a" if key[-1] != "a" else "b")
             self.assertEqual(user.chat(key=typo).status_code, 401)
         self.server.administrator()
