@@ -4,8 +4,10 @@ use tollgate_accounts::{Accounts, AccountsError};
 use tollgate_domain::{Email, KeyId, User, UserId};
 use tollgate_store::PageRequest;
 
-use crate::error::AdminError;
+use crate::{error::AdminError, output};
 
+/// Digits of an id.
+const ID_DIGITS: usize = 32;
 /// How many near misses are shown.
 const NEAREST: u32 = 5;
 /// The most characters of what was given that an error repeats.
@@ -33,7 +35,7 @@ pub fn key(accounts: &Accounts, given: &str) -> Result<KeyId, AdminError> {
 fn keys_like(accounts: &Accounts, prefix: &str) -> Result<Vec<String>, AdminError> {
     let prefix = prefix.to_lowercase();
     let digits: String = prefix.chars().filter(|c| *c != '-').take_while(char::is_ascii_hexdigit).collect();
-    for length in (1..=digits.len().min(UUID_DIGITS)).rev() {
+    for length in (1..=digits.len().min(ID_DIGITS)).rev() {
         let ids = accounts.stores.keys.ids_by_prefix(digits.get(..length).unwrap_or_default(), NEAREST)?;
         if !ids.is_empty() {
             return Ok(ids.iter().map(KeyId::to_string).collect());
@@ -41,9 +43,6 @@ fn keys_like(accounts: &Accounts, prefix: &str) -> Result<Vec<String>, AdminErro
     }
     Ok(Vec::new())
 }
-
-/// Digits of an id.
-const UUID_DIGITS: usize = 32;
 
 /// The user with this external id, id or email, looked for in this order.
 ///
@@ -69,7 +68,10 @@ pub fn user(accounts: &Accounts, given: &str) -> Result<User, AdminError> {
     let like = if given.is_empty() { Vec::new() } else { accounts.list_users(&page, Some(given))?.items };
     Err(AdminError::NoSuchUser {
         given: given.chars().take(MAX_SHOWN_CHARS).collect(),
-        nearest: like.iter().map(|user| format!("{}  {}", user.id, called(user))).collect(),
+        nearest: like
+            .iter()
+            .map(|user| format!("{}  {}", user.id, output::printable(called(user))))
+            .collect(),
     })
 }
 
