@@ -173,3 +173,6 @@ fn field_of(upstream_model: &str) -> OutputLimitField {
         OutputLimitField::MaxTokens
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -59,6 +59,10 @@ impl Line {
         output_limit: u64,
         mut reply: ReplyTo,
     ) -> Ending {
+        if reply.is_gone() {
+            // Nothing is asked that nobody waits for, and nothing is charged.
+            return Ending::Gone { answered: false };
+        }
         let body = match job.request.upstream_body(&job.route, output_limit) {
             Ok(body) => body,
             Err(refusal) => return Ending::Refused { refusal, reply },

@@ -15,6 +15,8 @@ pub mod blocking;
 pub mod call;
 pub mod catalogue;
 mod event;
+#[cfg(test)]
+mod fixture;
 mod forward;
 mod limit;
 pub mod line;

@@ -85,9 +85,8 @@ impl Line {
     /// Serves a call to its end, and answers on `reply`. To be run as a task of its own: whoever waits for
     /// the answer may go away, and the call is settled and recorded all the same.
     pub async fn run(self, call: Call, reply: oneshot::Sender<Reply>) {
-        metrics::gauge!("tollgate_open_requests").increment(1);
+        let _counted = Counted::new();
         self.serve(call, ReplyTo(reply)).await;
-        metrics::gauge!("tollgate_open_requests").decrement(1);
     }
 
     async fn serve(&self, call: Call, reply: ReplyTo) {
@@ -112,3 +111,22 @@ impl Line {
         self.reserve(pass).await
     }
 }
+
+/// A call that is being served, however it ends.
+struct Counted;
+
+impl Counted {
+    fn new() -> Self {
+        metrics::gauge!("tollgate_open_requests").increment(1);
+        Self
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        metrics::gauge!("tollgate_open_requests").decrement(1);
+    }
+}
+
+#[cfg(test)]
+mod tests;

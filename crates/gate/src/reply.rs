@@ -82,6 +82,11 @@ impl ReplyTo {
         self.0.send(reply).map_err(|_unsent| Gone)
     }
 
+    /// Whether the client has gone already.
+    pub fn is_gone(&self) -> bool {
+        self.0.is_canceled()
+    }
+
     /// Begins a streamed answer.
     pub fn stream(self, metered: Metered) -> Result<Chunks, Gone> {
         let (chunks, received) = mpsc::channel(CHUNKS);

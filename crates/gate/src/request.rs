@@ -1,6 +1,7 @@
 //! What a body asks for: only what the line needs is parsed, the rest passes through as it came.
 
 mod fields;
+mod json;
 mod prompt;
 mod upstream_body;
 
@@ -8,7 +9,8 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use crate::{Endpoint, FieldError, Refusal};
-use fields::{Fields, Reader};
+use fields::Reader;
+use json::Fields;
 pub(crate) use prompt::Prompt;
 
 /// The most outputs that a request may ask for.
@@ -51,12 +53,13 @@ impl Request {
         let limit = |reader: &mut Reader<'_>, name| reader.integer(name, 1, MAX_OUTPUT_TOKENS);
         let max_tokens = limit(&mut reader, "max_tokens");
         let max_completion_tokens = limit(&mut reader, "max_completion_tokens");
-        let outputs = reader.integer("n", 1, MAX_OUTPUTS).unwrap_or(1);
+        let outputs = ["n", "best_of"].map(|name| reader.integer(name, 1, MAX_OUTPUTS).unwrap_or(1));
         let stream = reader.boolean("stream").unwrap_or(false);
         let model = reader.text("model", 1);
         let end_user = reader.text("user", 0);
         let include_usage = reader.include_usage();
         let thinking = reader.thinking(MAX_OUTPUT_TOKENS);
+        reader.tools();
         reader.messages();
         reader.finish()?;
         let prompt = Prompt::of(&fields)?;
@@ -67,7 +70,7 @@ impl Request {
             max_tokens,
             max_completion_tokens,
             thinking,
-            outputs,
+            outputs: outputs.into_iter().max().unwrap_or(1),
             end_user,
             prompt,
             fields,
@@ -87,11 +90,13 @@ impl Request {
 
 /// The plain completion's `prompt` as a chat of one message.
 fn from_prompt(mut fields: Fields) -> Result<Fields, Refusal> {
-    let prompt = fields.remove("prompt").filter(|prompt| prompt.get().starts_with('"'));
-    let prompt = prompt.ok_or_else(|| {
-        let missing = FieldError::new("prompt", "missing", "give the prompt as a text");
-        Refusal::Validation(vec![missing])
-    })?;
+    let wrong =
+        |code| Refusal::Validation(vec![FieldError::new("prompt", code, "give the prompt as a text")]);
+    let prompt = fields.remove("prompt").filter(|prompt| prompt.get() != "null");
+    let prompt = prompt.ok_or_else(|| wrong("missing"))?;
+    if !prompt.get().starts_with('"') {
+        return Err(wrong("wrong_type"));
+    }
     let messages = format!(r#"[{{"role":"user","content":{}}}]"#, prompt.get());
     let messages = RawValue::from_string(messages).map_err(|error| Refusal::Malformed(error.to_string()))?;
     let kept = ["model", "max_tokens", "stream", "temperature", "user"];

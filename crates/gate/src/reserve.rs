@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use tollgate_domain::quota::QuotaState;
+use tollgate_domain::{Month, quota::QuotaState};
 use tollgate_usage::{Admission, Denied, QuotaAsk, Readings};
 
 use crate::{
@@ -34,6 +34,7 @@ impl Line {
         let place = shared.recorder.reserve(pass.ask.scope.user).ok_or(Refusal::Overloaded)?;
         match self.admit_tightly(&mut pass).await? {
             Ok(Admission { ticket, readings, quota, output_limit }) => {
+                (pass.event.time, pass.event.month) = (ticket.time, ticket.month);
                 let open = Open::new(Arc::clone(shared), ticket, place, pass.event);
                 let metered = Metered { readings, quota: Some(quota) };
                 Ok(Hold { open, work: pass.work, metered, output_limit })
@@ -76,8 +77,8 @@ impl Line {
     }
 
     /// Asks the meter; a user whom it does not know yet is looked up first.
-    async fn admit_seeded(&self, pass: &Pass) -> Result<Result<Admission, Denied>, Refusal> {
-        let decision = self.shared.meter.admit(&pass.ask).await;
+    async fn admit_seeded(&self, pass: &mut Pass) -> Result<Result<Admission, Denied>, Refusal> {
+        let decision = self.admit_now(pass).await;
         if !matches!(decision, Err(Denied::Unseeded)) {
             return Ok(decision);
         }
@@ -92,7 +93,15 @@ impl Line {
             }
             Err(blocking::Overloaded) => return Err(Refusal::Overloaded),
         }
-        Ok(self.shared.meter.admit(&pass.ask).await)
+        Ok(self.admit_now(pass).await)
+    }
+
+    /// Asks the meter. A body and a look-up may take their time: what counts is when they were there, or
+    /// many slow requests could be admitted into one window and as many quick ones into the next.
+    async fn admit_now(&self, pass: &mut Pass) -> Result<Admission, Denied> {
+        pass.ask.now = self.shared.clock.now();
+        pass.ask.quota.month = Month::of(pass.ask.now);
+        self.shared.meter.admit(&pass.ask).await
     }
 }
 

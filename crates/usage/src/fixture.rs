@@ -85,6 +85,8 @@ struct State {
     held: bool,
     mood: Mood,
     poison: HashSet<EventId>,
+    /// Goes down once it has refused a value.
+    goes_down: bool,
     /// Calls that have begun, held or not.
     calls: usize,
     stored: Vec<(i64, EventId)>,
@@ -120,6 +122,11 @@ impl HeldStore {
 
     pub fn poison(&self, id: EventId) {
         self.state().poison.insert(id);
+    }
+
+    /// Refuses a value, and is away afterwards.
+    pub fn go_down_after_refusing(&self) {
+        self.state().goes_down = true;
     }
 
     /// Puts events where the fold finds them.
@@ -187,6 +194,9 @@ impl EventStore for HeldStore {
         }
         state.groups.push(events.len());
         if events.iter().any(|event| state.poison.contains(&event.id)) {
+            if std::mem::take(&mut state.goes_down) {
+                state.mood = Mood::Down;
+            }
             return Err(StoreError::Rejected("poison".into()));
         }
         for (seq, event) in (first_seq..).zip(events.iter()) {

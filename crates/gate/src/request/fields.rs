@@ -1,18 +1,12 @@
-//! The fields of a JSON object: each kept as it came, those that matter read and checked.
-
-use std::collections::BTreeMap;
+//! The fields of a request: those that matter read and checked.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tollgate_domain::event::{MAX_PARAMS_BYTES, MAX_SHORT_TEXT_BYTES, bounded};
 
+use super::json::{self, Fields, MAX_ITEMS};
 use crate::{FieldError, Refusal};
 
-/// By name; of a name that stands twice, the last counts, for us and for the provider alike.
-pub type Fields = BTreeMap<String, Box<RawValue>>;
-
-/// The most messages of a chat.
-const MAX_MESSAGES: usize = 100_000;
 /// The longest model name, in bytes.
 const MAX_NAME_BYTES: usize = 200;
 /// The most errors that one answer lists.
@@ -20,7 +14,7 @@ const MAX_ERRORS: usize = 20;
 
 /// Parses a JSON object.
 pub fn parse(body: &[u8]) -> Result<Fields, Refusal> {
-    serde_json::from_slice(body).map_err(|error| Refusal::Malformed(error.to_string()))
+    json::object(body).map_err(Refusal::Malformed)
 }
 
 /// Scalars under names that carry no content, and how many messages there are.
@@ -44,6 +38,8 @@ pub fn summary(fields: &Fields) -> String {
         .iter()
         .filter_map(|name| fields.get(*name).map(|value| (name, value.get())))
         .filter(|(_, value)| value.len() <= 32 && !value.starts_with(['{', '[']))
+        // What comes in as JSON need not be readable to everybody later: 1e999, half a character.
+        .filter(|(_, value)| serde_json::from_str::<serde_json::Value>(value).is_ok())
         .map(|(name, value)| format!("\"{name}\":{value}"))
         .collect();
     let summary = format!("{{{}}}", shown.join(","));
@@ -65,11 +61,6 @@ struct Message<'a> {
     content: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
-struct StreamOptions {
-    include_usage: Option<bool>,
-}
-
 impl<'a> Reader<'a> {
     pub const fn new(fields: &'a Fields) -> Self {
         Self { fields, errors: Vec::new() }
@@ -77,22 +68,26 @@ impl<'a> Reader<'a> {
 
     /// # Errors
     /// `Validation` with everything that was wrong.
-    pub fn finish(mut self) -> Result<(), Refusal> {
-        self.errors.truncate(MAX_ERRORS);
+    pub fn finish(self) -> Result<(), Refusal> {
         if self.errors.is_empty() { Ok(()) } else { Err(Refusal::Validation(self.errors)) }
     }
 
     /// The field's text, unless it is absent or `null`.
     fn present(&self, name: &str) -> Option<&'a str> {
-        self.fields.get(name).map(|value| value.get()).filter(|value| *value != "null")
+        present(self.fields, name)
     }
 
     fn wrong(&mut self, field: impl Into<String>, code: &'static str, message: impl Into<String>) {
-        self.errors.push(FieldError::new(field, code, message));
+        if self.errors.len() < MAX_ERRORS {
+            self.errors.push(FieldError::new(field, code, message));
+        }
     }
 
     pub fn integer(&mut self, name: &'static str, least: u64, most: u64) -> Option<u64> {
-        let text = self.present(name)?;
+        self.integer_of(name, self.present(name)?, least, most)
+    }
+
+    fn integer_of(&mut self, name: &str, text: &str, least: u64, most: u64) -> Option<u64> {
         let message = format!("must be a whole number from {least} to {most}");
         match serde_json::from_str::<i128>(text) {
             Ok(number) => {
@@ -135,33 +130,47 @@ impl<'a> Reader<'a> {
     }
 
     pub fn include_usage(&mut self) -> bool {
-        let Some(text) = self.present("stream_options") else { return false };
-        match serde_json::from_str::<StreamOptions>(text) {
-            Ok(options) => options.include_usage.unwrap_or(false),
-            Err(_wrong) => {
-                self.wrong(
-                    "stream_options",
-                    "wrong_type",
-                    "must be an object such as {\"include_usage\": true}",
-                );
-                false
-            }
+        let Some(options) = self.object("stream_options") else { return false };
+        let wanted = present(&options, "include_usage").map(serde_json::from_str);
+        if matches!(wanted, Some(Err(_))) {
+            self.wrong("stream_options.include_usage", "wrong_type", "must be true or false");
         }
+        wanted.and_then(Result::ok).unwrap_or(false)
+    }
+
+    /// The field's own fields, where it has any: `null`, `true` and `false` have none.
+    fn object(&mut self, name: &'static str) -> Option<Fields> {
+        let text = self.present(name)?;
+        let object = json::object(text.as_bytes()).ok();
+        if object.is_none() {
+            self.wrong(name, "wrong_type", "must be an object");
+        }
+        object
     }
 
     /// Thinking budgets that a provider may count beside the output limit; the largest named.
     pub fn thinking(&mut self, most: u64) -> u64 {
-        #[derive(Deserialize)]
-        struct Budget {
-            budget_tokens: Option<u64>,
-            max_tokens: Option<u64>,
+        let mut largest = self.integer("thinking_budget", 0, most).unwrap_or(0);
+        for name in ["thinking", "reasoning"] {
+            // Some providers take a switch or a word here.
+            if !self.present(name).is_some_and(|value| value.starts_with(['{', '['])) {
+                continue;
+            }
+            let Some(object) = self.object(name) else { continue };
+            for field in ["budget_tokens", "max_tokens"] {
+                let Some(text) = present(&object, field) else { continue };
+                let budget = self.integer_of(&format!("{name}.{field}"), text, 0, most);
+                largest = largest.max(budget.unwrap_or(0));
+            }
         }
-        let flat = self.integer("thinking_budget", 0, most).unwrap_or(0);
-        let nested = ["thinking", "reasoning"].into_iter().filter_map(|name| {
-            let budget = serde_json::from_str::<Budget>(self.present(name)?).ok()?;
-            budget.budget_tokens.max(budget.max_tokens)
-        });
-        nested.max().unwrap_or(0).max(flat).min(most)
+        largest
+    }
+
+    /// `tools` must be a list.
+    pub fn tools(&mut self) {
+        if self.present("tools").is_some_and(|tools| json::list(tools).is_none()) {
+            self.wrong("tools", "wrong_type", format!("must be a list of at most {MAX_ITEMS} tools"));
+        }
     }
 
     /// `messages` must be a list of at least one object with a role.
@@ -169,13 +178,14 @@ impl<'a> Reader<'a> {
         let Some(text) = self.present("messages") else {
             return self.wrong("messages", "missing", "give at least one message");
         };
-        let Ok(messages) = serde_json::from_str::<Vec<&RawValue>>(text) else {
+        if !text.starts_with('[') {
             return self.wrong("messages", "wrong_type", "must be a list of messages");
-        };
-        if messages.is_empty() || messages.len() > MAX_MESSAGES {
-            self.wrong("messages", "out_of_range", format!("must have 1 to {MAX_MESSAGES} messages"));
         }
-        for (at, message) in messages.into_iter().enumerate().take(MAX_MESSAGES) {
+        let messages = json::list(text).unwrap_or_default();
+        if messages.is_empty() {
+            self.wrong("messages", "out_of_range", format!("must have 1 to {MAX_ITEMS} messages"));
+        }
+        for (at, message) in messages.into_iter().enumerate() {
             self.message(at, message);
         }
     }
@@ -194,5 +204,17 @@ impl<'a> Reader<'a> {
         if !content.starts_with(['"', '[']) && content != "null" {
             self.wrong(format!("{field}.content"), "wrong_type", "must be a text or a list of parts");
         }
+        if content.starts_with('[') && json::list(content).is_none() {
+            self.wrong(
+                format!("{field}.content"),
+                "out_of_range",
+                format!("must have at most {MAX_ITEMS} parts"),
+            );
+        }
     }
+}
+
+/// A field's text, unless it is absent or `null`.
+fn present<'a>(fields: &'a Fields, name: &str) -> Option<&'a str> {
+    fields.get(name).map(|value| value.get()).filter(|value| *value != "null")
 }

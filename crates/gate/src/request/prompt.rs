@@ -1,10 +1,13 @@
 //! An upper bound of the prompt's tokens: everything that the provider may count is its bytes, since no
 //! tokenizer makes more tokens than bytes; images count a fixed number; the rest cannot be bounded.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use tollgate_domain::event::{MAX_SHORT_TEXT_BYTES, bounded};
 
-use super::fields::Fields;
+use super::json::{self, Fields};
 use crate::{Refusal, tokenizer};
 
 /// Fields that no provider counts as prompt.
@@ -40,8 +43,15 @@ const SETTINGS: [&str; 29] = [
     "top_p",
 ];
 /// Fields by which a provider adds to the prompt what is not in the request.
-const UNBOUNDED: [&str; 5] =
-    ["data_sources", "enable_search", "plugins", "previous_response_id", "web_search_options"];
+const UNBOUNDED: [&str; 7] = [
+    "cached_content",
+    "data_sources",
+    "enable_search",
+    "plugins",
+    "previous_response_id",
+    "search_parameters",
+    "web_search_options",
+];
 /// Parts of a message whose tokens their bytes bound.
 const TEXT_PARTS: [&str; 6] = ["input_audio", "input_text", "output_text", "refusal", "text", "thinking"];
 /// Parts of a message that count as an image.
@@ -56,14 +66,17 @@ pub(crate) struct Prompt {
     pub bytes: u64,
     /// Images.
     pub images: u64,
-    /// The texts themselves, for the tokenizer.
-    text: String,
+    /// The texts themselves, for the tokenizer. They can be long, and are kept once.
+    text: Arc<String>,
 }
 
 #[derive(Deserialize)]
 struct Message<'a> {
     #[serde(borrow)]
     content: Option<&'a RawValue>,
+    /// An earlier spoken answer, by its id.
+    #[serde(borrow)]
+    audio: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -79,7 +92,7 @@ impl Prompt {
             return Err(Refusal::UnboundedPrompt(format!("`{name}` adds to the prompt")));
         }
         check_tools(fields)?;
-        let mut prompt = Self { bytes: 0, images: 0, text: String::new() };
+        let mut prompt = Self { bytes: 0, images: 0, text: Arc::default() };
         for (name, value) in fields.iter().filter(|(name, _)| !SETTINGS.contains(&name.as_str())) {
             if name == "messages" {
                 prompt.add_messages(value)?;
@@ -91,9 +104,11 @@ impl Prompt {
     }
 
     fn add_messages(&mut self, messages: &RawValue) -> Result<(), Refusal> {
-        let messages: Vec<&RawValue> = serde_json::from_str(messages.get()).unwrap_or_default();
-        for message in messages {
+        for message in json::list(messages.get()).unwrap_or_default() {
             let parsed: Option<Message<'_>> = serde_json::from_str(message.get()).ok();
+            if parsed.as_ref().is_some_and(|message| message.audio.is_some()) {
+                return Err(Refusal::UnboundedPrompt("`audio` names an earlier answer".to_owned()));
+            }
             let content = parsed.and_then(|message| message.content);
             match content.filter(|content| content.get().starts_with('[')) {
                 Some(parts) => self.add_parts(message, parts)?,
@@ -107,8 +122,7 @@ impl Prompt {
     fn add_parts(&mut self, message: &RawValue, parts: &RawValue) -> Result<(), Refusal> {
         let around = message.get().len().saturating_sub(parts.get().len());
         self.bytes = self.bytes.saturating_add(to_u64(around));
-        let parts: Vec<&RawValue> = serde_json::from_str(parts.get()).unwrap_or_default();
-        for part in parts {
+        for part in json::list(parts.get()).unwrap_or_default() {
             let kind = type_of(part).unwrap_or_default();
             if IMAGE_PARTS.contains(&kind.as_str()) {
                 self.images = self.images.saturating_add(1);
@@ -123,7 +137,7 @@ impl Prompt {
 
     fn add_text(&mut self, text: &str) {
         self.bytes = self.bytes.saturating_add(to_u64(text.len()));
-        self.text.push_str(text);
+        Arc::make_mut(&mut self.text).push_str(text);
     }
 
     /// The bound by bytes, in tokens.
@@ -144,7 +158,7 @@ impl Prompt {
     }
 
     /// How long the text is that a tokenizer would have to read.
-    pub const fn text_bytes(&self) -> usize {
+    pub fn text_bytes(&self) -> usize {
         self.text.len()
     }
 }
@@ -155,16 +169,19 @@ fn asks(fields: &Fields, name: &str) -> bool {
 
 fn check_tools(fields: &Fields) -> Result<(), Refusal> {
     let Some(tools) = fields.get("tools") else { return Ok(()) };
-    let tools: Vec<&RawValue> = serde_json::from_str(tools.get()).unwrap_or_default();
-    let kinds = tools.into_iter().map(|tool| type_of(tool).unwrap_or_else(|| "function".to_owned()));
+    let tools = json::list(tools.get()).unwrap_or_default();
+    let kinds = tools.into_iter().map(|tool| type_of(tool).unwrap_or_default());
     match kinds.into_iter().find(|kind| !BOUNDED_TOOLS.contains(&kind.as_str())) {
         Some(kind) => Err(Refusal::UnboundedPrompt(format!("a tool of type `{kind}`"))),
         None => Ok(()),
     }
 }
 
+/// The type that a part or a tool names, once and as a text; a provider may make of everything else what we
+/// do not.
 fn type_of(value: &RawValue) -> Option<String> {
-    serde_json::from_str::<Typed>(value.get()).ok()?.r#type
+    let kind = serde_json::from_str::<Typed>(value.get()).ok()?.r#type?;
+    Some(bounded(&kind, MAX_SHORT_TEXT_BYTES))
 }
 
 fn to_u64(length: usize) -> u64 {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::Request;
+use super::{Request, json, json::Fields};
 use crate::{Refusal, catalogue::OutputLimitField, catalogue::Route};
 
 impl Request {
@@ -39,9 +39,9 @@ impl Request {
         older.into_iter().chain(newer)
     }
 
-    fn stream_options(&self) -> Result<BTreeMap<String, Box<RawValue>>, Refusal> {
-        let given = self.fields.get("stream_options").and_then(|text| serde_json::from_str(text.get()).ok());
-        let mut options: BTreeMap<String, Box<RawValue>> = given.unwrap_or_default();
+    fn stream_options(&self) -> Result<Fields, Refusal> {
+        let given = self.fields.get("stream_options").map(|options| json::object(options.get().as_bytes()));
+        let mut options = given.and_then(Result::ok).unwrap_or_default();
         options.insert("include_usage".into(), raw(&true)?);
         Ok(options)
     }

@@ -17,8 +17,8 @@ pub struct Account {
     keys: HashMap<KeyId, Key>,
     /// `None` until told what was used before this process knew the user.
     quota: Option<Quota>,
-    /// The latest admission. None that comes after it is given an earlier time, or it would find those
-    /// gone that had left by then, and be counted among those that had not.
+    /// The latest time at which the windows were looked at, and so what had left by then was let go. No
+    /// admission after that is given an earlier time, at which it would still have been inside.
     latest: Option<Time>,
 }
 
@@ -50,17 +50,18 @@ impl Account {
     }
 
     pub fn read(&mut self, ask: &Ask) -> Readings {
+        let now = self.no_earlier(ask.now);
         let key = self.keys.entry(ask.key).or_default();
         let (users, keys) = (self.windows.all_mut(), key.windows.all_mut());
         let read = |place: usize| {
             let check = ask.checks.0[place];
-            reading(WindowKind::ALL[place], check, &mut users[place], &mut keys[place], ask.now)
+            reading(WindowKind::ALL[place], check, &mut users[place], &mut keys[place], now)
         };
         [0, 1, 2].map(read)
     }
 
     pub fn admit(&mut self, ask: &Ask) -> Result<Admission, Denied> {
-        let now = self.latest.map_or(ask.now, |latest| latest.max(ask.now));
+        let now = self.no_earlier(ask.now);
         let ask = &Ask { now, ..*ask };
         let readings = self.read(ask);
         if readings.iter().any(|reading| reading.remaining() == 0) {
@@ -71,7 +72,6 @@ impl Account {
             return Err(Denied::Concurrency { readings, limit });
         }
         let (quota, output_limit) = self.hold(&ask.quota, readings)?;
-        self.latest = Some(now);
         self.count(ask.key, now);
         let key = self.keys.entry(ask.key).or_default();
         key.running = key.running.saturating_add(1);
@@ -134,6 +134,10 @@ impl Account {
             Some(quota) => (quota.used, quota.held),
             None => (0, 0),
         }
+    }
+
+    fn no_earlier(&mut self, now: Time) -> Time {
+        *self.latest.insert(self.latest.map_or(now, |latest| latest.max(now)))
     }
 
     fn free_at(&mut self, ask: &Ask) -> Time {

@@ -288,6 +288,17 @@ fn nobody_is_admitted_before_an_earlier_admission() {
 }
 
 #[test]
+fn nobody_is_admitted_before_the_windows_were_looked_at() {
+    let meter = seeded();
+    let ask = Ask { checks: checks([1, 100, 100]), ..ask() };
+    keep(&meter, &ask);
+    // Whoever looked a minute later has let the first go.
+    assert_eq!(used(&read(&meter, &later(ask, 60))), [0, 1, 1]);
+    let ticket = admit(&meter, &later(ask, 59)).unwrap().ticket;
+    assert_eq!(ticket.time, at("2026-11-21T12:01:00Z"));
+}
+
+#[test]
 fn who_is_not_seeded_is_asked_about_and_nothing_is_counted() {
     let meter = MemoryMeter::new();
     for ask in [ask(), ask_tokens(100, 1, 1, 1)] {

@@ -145,6 +145,7 @@ fn poison_is_found_and_its_neighbours_are_stored_once() {
     assert_eq!(store.ids(), kept);
     let numbers: Vec<_> = store.stored().iter().map(|(seq, _)| *seq).collect();
     assert_eq!(numbers, (1..=18).collect::<Vec<_>>(), "numbers without gaps");
+    assert_eq!(store.groups()[..4], [1, 20, 10, 5], "found by halving");
     recorder.close();
     assert_eq!(recorder.open(), 0);
 }
@@ -162,6 +163,25 @@ fn while_the_database_is_away_events_wait_and_keep_their_order() {
     store.set(Mood::Up);
     recorder.close();
     assert_eq!(store.ids(), (0..10).map(id).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_database_that_goes_away_while_poison_is_sought_upsets_no_order() {
+    let store = HeldStore::new();
+    let recorder = start(&store, PATIENT);
+    held(&store, &recorder);
+    store.poison(id(3));
+    store.go_down_after_refusing();
+    send(&recorder, 1..=8);
+    store.let_go();
+    // The first group, the refusal, and at least one that found nobody.
+    store.await_calls(4);
+    send(&recorder, 9..=10);
+    store.set(Mood::Up);
+    recorder.close();
+    assert_eq!(store.ids(), (0..=10).filter(|n| *n != 3).map(id).collect::<Vec<_>>());
+    let numbers: Vec<_> = store.stored().iter().map(|(seq, _)| *seq).collect();
+    assert_eq!(numbers, (1..=10).collect::<Vec<_>>());
 }
 
 #[test]

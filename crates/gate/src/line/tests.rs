@@ -1,0 +1,6 @@
+//! The whole line, with a provider that plays what it is told.
+
+mod answer;
+mod quota;
+mod refusal;
+mod stream;
