@@ -14,7 +14,7 @@ use tollgate_domain::{
 use tollgate_store::{Admitted, EventStore, Folded, StoreError, StreamId};
 
 /// Beyond this a test that waits for a condition has failed; nothing that works comes near it.
-const FAILED: Duration = Duration::from_secs(60);
+pub const FAILED: Duration = Duration::from_secs(60);
 
 pub fn user(number: u32) -> UserId {
     format!("{number:032x}").parse().unwrap()

@@ -1,5 +1,5 @@
 use super::*;
-use crate::fixture::{HeldStore, Mood, at, on_thread};
+use crate::fixture::{FAILED, HeldStore, Mood, at, on_thread};
 
 struct SetClock(Mutex<Time>);
 
@@ -51,10 +51,12 @@ impl Served {
     }
 
     fn await_wanted(&self, wanted: u64) {
-        let mut state = self.folder.state();
-        while state.wanted < wanted {
-            state = self.folder.turned.wait(state).unwrap();
-        }
+        let (state, timeout) = self
+            .folder
+            .turned
+            .wait_timeout_while(self.folder.state(), FAILED, |state| state.wanted < wanted)
+            .unwrap();
+        assert!(!timeout.timed_out(), "{} of {wanted} runs are wanted", state.wanted);
     }
 }
 

@@ -18,7 +18,7 @@ fn start(store: &Arc<HeldStore>, settings: RecorderSettings) -> Arc<Recorder> {
 
 /// A place, whoever must take it.
 fn place(recorder: &Recorder) -> Place {
-    (1..).find_map(|number| recorder.reserve(user(number))).unwrap()
+    (1..=100).find_map(|number| recorder.reserve(user(number))).unwrap()
 }
 
 fn send(recorder: &Recorder, numbers: impl IntoIterator<Item = u32>) {
