@@ -146,7 +146,12 @@ fn start_jobs(
         }
     })?;
     let metrics = Arc::clone(metrics);
-    jobs.every("metrics", Duration::from_secs(tollgate_telemetry::UPKEEP_SECONDS), move || metrics.upkeep())?;
+    let directory = Arc::clone(&parts.directory);
+    jobs.every("metrics", Duration::from_secs(tollgate_telemetry::UPKEEP_SECONDS), move || {
+        metrics.upkeep();
+        let entries = u32::try_from(directory.len()).unwrap_or(u32::MAX);
+        metrics::gauge!("tollgate_cache_entries").set(f64::from(entries));
+    })?;
     Ok(jobs)
 }
 

@@ -100,6 +100,7 @@ pub fn build(config: &Config, metrics: MetricsSource) -> Result<Parts, StartErro
         Arc::clone(&clock),
         Arc::clone(&random),
     )?;
+    accounts.warm_up();
     let state = State {
         accounts: Arc::new(accounts),
         authenticator,
@@ -195,7 +196,6 @@ fn registration(config: &Config) -> RegistrationPolicy {
 
 fn http_settings(config: &Config) -> HttpSettings {
     let development = !config.server.is_production();
-    let own_origins = !config.cors.origins.is_empty();
     HttpSettings {
         bind: config.server.bind,
         metrics: match config.server.metrics_bind {
@@ -207,7 +207,7 @@ fn http_settings(config: &Config) -> HttpSettings {
         client_request_timeout: CLIENT_REQUEST_TIMEOUT,
         shutdown_grace: Duration::from_secs(config.shutdown.grace_seconds.into()),
         max_body_bytes: usize::try_from(config.performance.max_other_body_bytes).unwrap_or(usize::MAX),
-        cors_origins: (own_origins || !development).then(|| config.cors.origins.clone()),
+        cors_origins: config.cors.origins.clone(),
         trusted_proxies: config.server.trusted_proxies.clone(),
         authentication_enabled: config.authentication.enabled,
     }

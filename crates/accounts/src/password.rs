@@ -3,6 +3,8 @@
 //! Stored is bcrypt over the base64 of HMAC-SHA-256, keyed with the pepper, over the password in NFC: the
 //! database alone is no basis for guessing, and bcrypt's 72 bytes never cut a password off.
 
+use std::{ops::RangeInclusive, sync::OnceLock};
+
 use base64::{Engine, prelude::BASE64_STANDARD};
 use secrecy::{ExposeSecret, SecretString};
 use tollgate_domain::{Email, Pepper, Randomness, random};
@@ -16,6 +18,8 @@ pub const MAX_PASSWORD_CHARS: usize = 256;
 /// What keeps a password's keyed hash apart from every other kind's.
 const PURPOSE: &str = "password";
 
+/// What bcrypt takes.
+const ROUNDS: RangeInclusive<u32> = 4..=31;
 /// The very commonest passwords of eight characters and more, in lower case.
 const COMMON: [&str; 44] = [
     "00000000",
@@ -69,9 +73,10 @@ pub struct Passwords {
     pepper: Pepper,
     rounds: u32,
     min_chars: usize,
-    /// The hash of nothing anybody knows, at the same cost: what a login of an unknown user is checked
-    /// against.
-    dummy: String,
+    /// What nobody knows, and its hash at the same cost, made at the first use: what a login of an
+    /// unknown user is checked against.
+    unknown: Zeroizing<String>,
+    dummy: OnceLock<String>,
 }
 
 impl Passwords {
@@ -85,9 +90,11 @@ impl Passwords {
         min_chars: usize,
         source: &dyn Randomness,
     ) -> Result<Self, AccountsError> {
-        let unknown = BASE64_STANDARD.encode(random::bytes::<32>(source));
-        let dummy = bcrypted(&unknown, rounds, source)?;
-        Ok(Self { pepper, rounds, min_chars, dummy })
+        if !ROUNDS.contains(&rounds) {
+            return Err(AccountsError::Internal("bcrypt takes 4 to 31 rounds"));
+        }
+        let unknown = Zeroizing::new(BASE64_STANDARD.encode(random::bytes::<32>(source)));
+        Ok(Self { pepper, rounds, min_chars, unknown, dummy: OnceLock::new() })
     }
 
     /// Adds to `faults` what keeps `password` from being the password of `email`.
@@ -124,10 +131,18 @@ impl Passwords {
 
     /// Whether `password` is the one stored as `hash`. Without a hash the answer is no, after the same work.
     pub fn verify(&self, password: &SecretString, hash: Option<&str>) -> bool {
-        let against = hash.unwrap_or(&self.dummy);
+        let against = hash.unwrap_or_else(|| self.dummy());
         let fits =
             self.keyed(password).iter().any(|keyed| bcrypt::verify(&**keyed, against).unwrap_or(false));
         fits && hash.is_some()
+    }
+
+    /// What an unknown user's password is checked against. Its salt is no secret: nobody knows the password.
+    pub(crate) fn dummy(&self) -> &str {
+        self.dummy.get_or_init(|| {
+            let hash = bcrypt::hash_with_salt(&*self.unknown, self.rounds, [0; 16]);
+            hash.map_or_else(|_rounds_were_checked| String::new(), |parts| parts.to_string())
+        })
     }
 
     fn keyed(&self, password: &SecretString) -> Vec<Zeroizing<String>> {

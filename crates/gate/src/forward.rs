@@ -75,7 +75,7 @@ impl Line {
         };
         open.take_off(job.request.prompt.clone());
         let answer = reply.unless_gone(self.upstream.send(request)).await;
-        open.note_upstream_time();
+        open.note_first_byte();
         match answer {
             Err(Gone) => Ending::Gone { answered: false },
             Ok(Err(error)) => refuse(open, error.into(), reply),

@@ -95,8 +95,7 @@ fn error_event(refusal: &Refusal) -> String {
 }
 
 fn count(open: &Open) {
-    let labels = [("endpoint", open.event.endpoint.clone()), ("status", open.event.status.to_string())];
-    metrics::counter!("tollgate_requests_total", &labels).increment(1);
     let seconds = std::time::Duration::from_millis(open.event.duration_ms);
-    metrics::histogram!("tollgate_request_duration_seconds").record(seconds);
+    metrics::histogram!("tollgate_request_duration_seconds", "endpoint" => open.event.endpoint.clone())
+        .record(seconds);
 }

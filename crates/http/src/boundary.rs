@@ -43,8 +43,12 @@ pub async fn boundary(
     };
     finish(&mut response, &path, &id);
     let status = response.status().as_u16();
+    // The route, never the path: somebody's key may stand in it by mistake.
+    let route = response.request().match_pattern().unwrap_or_else(|| "unmatched".to_owned());
     let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    tracing::info!(target: "tollgate::access", %method, path, status, ms, request_id = id.0, "answered");
+    tracing::info!(target: "tollgate::access", %method, route, status, ms, request_id = id.0, "answered");
+    let labels = [("endpoint", route), ("status", status.to_string())];
+    metrics::counter!("tollgate_requests_total", &labels).increment(1);
     Ok(response)
 }
 

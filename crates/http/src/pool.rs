@@ -74,8 +74,10 @@ impl Pool {
     }
 
     fn submit(&self, job: Job) -> bool {
+        metrics::gauge!("tollgate_pool_waiting", "pool" => self.name).increment(1);
         let taken = self.jobs.try_send(job).is_ok();
         if !taken {
+            metrics::gauge!("tollgate_pool_waiting", "pool" => self.name).decrement(1);
             metrics::counter!("tollgate_pool_refused_total", "pool" => self.name).increment(1);
         }
         taken
@@ -93,6 +95,7 @@ fn work(name: &'static str, queue: &Mutex<Receiver<Job>>) {
         // Only the waiting for a job holds the lock, never its work.
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = job else { return };
+        metrics::gauge!("tollgate_pool_waiting", "pool" => name).decrement(1);
         if catch_unwind(AssertUnwindSafe(job)).is_err() {
             tracing::error!(pool = name, "a job panicked");
         }

@@ -32,7 +32,7 @@ pub(crate) fn app(
     App::new()
         .app_data(web::Data::new(state.clone()))
         .configure(routes::mount)
-        .wrap(cors(state.settings.cors_origins.as_deref()))
+        .wrap(cors(&state.settings.cors_origins))
         .wrap(from_fn(boundary))
 }
 

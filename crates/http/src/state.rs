@@ -42,8 +42,8 @@ pub struct HttpSettings {
     pub shutdown_grace: Duration,
     /// The longest body outside the gate, in bytes.
     pub max_body_bytes: usize,
-    /// Origins whose pages may call; `None`: every `http://localhost` port, for development.
-    pub cors_origins: Option<Vec<String>>,
+    /// Origins whose pages may call; one that ends in `:*` stands for every port.
+    pub cors_origins: Vec<String>,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Whether requests need credentials, as `GET /` says.

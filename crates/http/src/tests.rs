@@ -251,7 +251,7 @@ async fn pages_of_listed_origins_may_call() {
     {
         assert_eq!(answer(preflight(origin)).await.header(allowed), "", "{origin}");
     }
-    let cors_origins = Some(vec!["https://app.example.com".to_owned()]);
+    let cors_origins = vec!["https://app.example.com".to_owned()];
     let state = away::state(HttpSettings { cors_origins, ..away::settings() });
     assert_eq!(
         answer_of(&state, preflight("https://app.example.com")).await.header(allowed),

@@ -8,7 +8,7 @@ use metrics::Unit;
 
 /// Answers of the server. Labels: `endpoint` (a route, never a path), `status`.
 pub const REQUESTS: &str = "tollgate_requests_total";
-/// How long answers took. Label: `endpoint`.
+/// How long gated answers took, to their last byte. Label: `endpoint`.
 pub const REQUEST_DURATION: &str = "tollgate_request_duration_seconds";
 /// Tokens that were recorded. Labels: `provider`, `kind` (`prompt`, `completion`).
 pub const TOKENS: &str = "tollgate_tokens_total";
@@ -32,10 +32,10 @@ pub const FOLD_EVENTS: &str = "tollgate_fold_events_total";
 pub const OPEN_REQUESTS: &str = "tollgate_open_requests";
 /// Entries of the cache of keys and users.
 pub const CACHE_ENTRIES: &str = "tollgate_cache_entries";
-/// Passwords that wait to be hashed.
-pub const HASH_QUEUE: &str = "tollgate_hash_queue";
-/// Failed calls of the database. Label: `kind`.
-pub const DB_ERRORS: &str = "tollgate_db_errors_total";
+/// Jobs that wait for a thread of a pool, such as passwords to be hashed. Label: `pool`.
+pub const POOL_WAITING: &str = "tollgate_pool_waiting";
+/// Jobs that a full pool refused. Label: `pool`.
+pub const POOL_REFUSED: &str = "tollgate_pool_refused_total";
 
 /// What a metric is.
 pub(crate) enum Kind {
@@ -75,7 +75,7 @@ const fn seconds(name: &'static str, buckets: &'static [f64], help: &'static str
 
 pub(crate) const ALL: [Metric; 15] = [
     counter(REQUESTS, "Answers of the server"),
-    seconds(REQUEST_DURATION, REQUEST_SECONDS, "How long answers took"),
+    seconds(REQUEST_DURATION, REQUEST_SECONDS, "How long gated answers took, to their last byte"),
     counter(TOKENS, "Tokens that were recorded"),
     counter(REFUSALS, "Requests that the gate refused"),
     seconds(UPSTREAM, REQUEST_SECONDS, "How long providers took to their first byte"),
@@ -92,6 +92,6 @@ pub(crate) const ALL: [Metric; 15] = [
     counter(FOLD_EVENTS, "Events that were folded into sums"),
     gauge(OPEN_REQUESTS, "Requests between admission and record"),
     gauge(CACHE_ENTRIES, "Entries of the cache of keys and users"),
-    gauge(HASH_QUEUE, "Passwords that wait to be hashed"),
-    counter(DB_ERRORS, "Failed calls of the database"),
+    gauge(POOL_WAITING, "Jobs that wait for a thread of a pool"),
+    counter(POOL_REFUSED, "Jobs that a full pool refused"),
 ];

@@ -1,6 +1,6 @@
 //! The guard of an admitted request: whatever happens, it is given back or settled and recorded.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tollgate_domain::{Time, Tokens, UsageEvent, UsageSource};
 use tollgate_usage::{Outcome, Place, Ticket};
@@ -69,6 +69,14 @@ impl Open {
         self.flown.as_ref().is_some_and(|flown| flown.reported.is_some())
     }
 
+    /// Notes that the upstream has answered, or failed to, and how long that took.
+    pub fn note_first_byte(&mut self) {
+        self.note_upstream_time();
+        let provider = self.event.provider.clone().unwrap_or_default();
+        let waited = Duration::from_millis(self.event.upstream_ms.unwrap_or(0));
+        metrics::histogram!("tollgate_upstream_seconds", "provider" => provider).record(waited);
+    }
+
     /// Notes how long the upstream has had until now.
     pub fn note_upstream_time(&mut self) {
         if let Some(flown) = &self.flown {
@@ -108,8 +116,8 @@ impl Open {
     /// What operators must hear of: prices unknown, providers that use more than they were sent.
     fn report(&self, unpriced: bool) {
         let Some(used) = self.event.tokens.total() else { return };
-        let labels = [("source", self.event.usage_source.as_str())];
-        metrics::counter!("tollgate_tokens_total", &labels).increment(used);
+        self.count_tokens("prompt", self.event.tokens.prompt);
+        self.count_tokens("completion", self.event.tokens.completion);
         let (model, provider) = (self.event.model.as_deref(), self.event.provider.as_deref());
         if unpriced {
             tracing::warn!(model, "no price is known for this model: its cost is recorded as unknown");
@@ -118,6 +126,12 @@ impl Open {
         if used > held {
             tracing::warn!(model, provider, used, held, "the provider used more than the limit it was sent");
         }
+    }
+
+    fn count_tokens(&self, kind: &'static str, tokens: Option<u64>) {
+        let labels =
+            [("provider", self.event.provider.clone().unwrap_or_default()), ("kind", kind.to_owned())];
+        metrics::counter!("tollgate_tokens_total", &labels).increment(tokens.unwrap_or(0));
     }
 
     /// What the ticket is swapped for.

@@ -345,7 +345,7 @@ fn exactly_the_limit_that_is_held_goes_upstream_under_the_callers_spelling() {
     for field in [older, newer] {
         assert_eq!(limits(r#""max_tokens":100"#, field), (seven(), None));
         assert_eq!(limits(r#""max_completion_tokens":100"#, field), (None, seven()));
-        assert_eq!(limits(r#""max_tokens":1,"max_completion_tokens":100"#, field), (seven(), seven()));
+        assert_eq!(limits(r#""max_tokens":1,"max_completion_tokens":100"#, field), (Some(json!(1)), seven()));
     }
     assert_eq!(limits(r#""max_tokens":null"#, older), (seven(), None));
     let sent = upstream(&chat(r#""max_tokens":5,"max_tokens":6,"\u006dax_tokens":8"#), 7);

@@ -17,26 +17,35 @@ impl Request {
     pub fn upstream_body(&self, route: &Route, output_limit: u64) -> Result<Bytes, Refusal> {
         let mut fields: BTreeMap<&str, &RawValue> =
             self.fields.iter().map(|(name, value)| (name.as_str(), value.as_ref())).collect();
-        let (model, limit) = (raw(&route.upstream_model)?, raw(&output_limit)?);
+        let model = raw(&route.upstream_model)?;
+        let limits = self.limits(route, output_limit)?;
         let options = raw(&self.stream_options()?)?;
         fields.insert("model", &model);
-        for name in self.limit_fields(route) {
-            fields.insert(name, &limit);
-        }
+        fields.extend(limits.iter().map(|(name, limit)| (*name, limit.as_ref())));
         if self.stream {
             fields.insert("stream_options", &options);
         }
         serde_json::to_vec(&fields).map(Bytes::from).map_err(|_impossible| Refusal::Internal)
     }
 
-    /// The spellings that the caller used, else the model's.
-    fn limit_fields(&self, route: &Route) -> impl Iterator<Item = &'static str> {
-        let named = self.named_output_limit().is_some();
-        let older = !named && route.output_limit_field == OutputLimitField::MaxTokens;
-        let newer = !named && route.output_limit_field == OutputLimitField::MaxCompletionTokens;
-        let older = (older || self.max_tokens.is_some()).then_some("max_tokens");
-        let newer = (newer || self.max_completion_tokens.is_some()).then_some("max_completion_tokens");
-        older.into_iter().chain(newer)
+    /// The output limit under the spellings that the caller used, each no more than its own wish; else
+    /// under the model's.
+    fn limits(
+        &self,
+        route: &Route,
+        output_limit: u64,
+    ) -> Result<Vec<(&'static str, Box<RawValue>)>, Refusal> {
+        let wishes = [("max_tokens", self.max_tokens), ("max_completion_tokens", self.max_completion_tokens)];
+        let named = wishes.iter().filter_map(|(name, wish)| wish.map(|wish| (*name, wish.min(output_limit))));
+        let mut limits: Vec<_> = named.collect();
+        if limits.is_empty() {
+            let name = match route.output_limit_field {
+                OutputLimitField::MaxTokens => "max_tokens",
+                OutputLimitField::MaxCompletionTokens => "max_completion_tokens",
+            };
+            limits.push((name, output_limit));
+        }
+        limits.into_iter().map(|(name, limit)| Ok((name, raw(&limit)?))).collect()
     }
 
     fn stream_options(&self) -> Result<Fields, Refusal> {

@@ -1,10 +1,12 @@
 //! Bodies: JSON, or a form where the contract takes one.
 
-use std::pin::Pin;
+use std::{pin::Pin, time::Duration};
 
 use actix_web::{
     FromRequest, HttpMessage, HttpRequest,
     dev::Payload,
+    http::StatusCode,
+    rt::time::timeout,
     web::{self, Bytes, Data},
 };
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -13,6 +15,8 @@ use crate::{problem::Problem, state::State};
 
 /// The longest body where no state says so.
 const DEFAULT_MAX_BYTES: usize = 64 * 1024;
+/// How long a body may take from its first byte to its last.
+const MAX_TIME: Duration = Duration::from_secs(30);
 const JSON: &str = "application/json";
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -85,6 +89,7 @@ fn form<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         std::str::from_utf8(bytes).map_err(|_not_utf8| Problem::malformed("The form is not UTF-8."))?;
     let read = web::Query::<T>::from_query(text).map_err(|error| {
         let words = error.to_string();
+        let words = words.rsplit_once("error: ").map_or(words.as_str(), |(_, words)| words).to_owned();
         let field = words.split('`').nth(1).unwrap_or("body").to_owned();
         let code = if words.contains("missing field") { "missing" } else { "invalid_value" };
         Problem::field(field, code, words)
@@ -98,7 +103,10 @@ async fn read(request: &HttpRequest, payload: Payload) -> Result<Bytes, Problem>
     let body = web::Payload::from_request(request, &mut { payload })
         .await
         .map_err(|error| Problem::malformed("The body cannot be read.").caused_by(error.to_string()))?;
-    match body.to_bytes_limited(limit).await {
+    let Ok(body) = timeout(MAX_TIME, body.to_bytes_limited(limit)).await else {
+        return Err(Problem::of_status(StatusCode::REQUEST_TIMEOUT));
+    };
+    match body {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(error)) => {
             Err(Problem::malformed("The body broke off or its encoding is wrong.")

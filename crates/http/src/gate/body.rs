@@ -43,8 +43,12 @@ pub fn declared_length(request: &HttpRequest) -> Option<usize> {
     request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// Whether the body is JSON by its own account; without any, it is taken for JSON.
+/// Whether the body is JSON by its own account; without any, it is taken for JSON. Compressed, it is not.
 pub fn is_json(request: &HttpRequest) -> bool {
+    let plain = |value: &header::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
+    if !request.headers().get(header::CONTENT_ENCODING).is_none_or(plain) {
+        return false;
+    }
     let declared = request.headers().get(header::CONTENT_TYPE);
     declared.is_none_or(|value| {
         let essence = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();

@@ -183,7 +183,7 @@ pub fn settings() -> HttpSettings {
         client_request_timeout: Duration::from_secs(5),
         shutdown_grace: Duration::from_secs(1),
         max_body_bytes: 1_024,
-        cors_origins: None,
+        cors_origins: vec!["http://localhost:*".to_owned()],
         trusted_proxies: vec!["127.0.0.0/8".parse().unwrap()],
         authentication_enabled: true,
     }
