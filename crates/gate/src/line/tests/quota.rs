@@ -283,3 +283,17 @@ fn streams_hold_until_they_end() {
     assert_eq!(house.meter.open(), (0, 0));
     house.settled_event();
 }
+
+#[test]
+fn an_admission_that_is_dropped_gives_everything_back() {
+    let mut house = House::new(Setup { minute: Some(1), max_concurrent: Some(1), ..Setup::default() });
+    for _ in 0..3 {
+        let call = house.call(Endpoint::ChatCompletions, Ok(&chat(10, "")));
+        let hold = house.line.admit(call).now_or_never().unwrap().ok().unwrap();
+        assert_eq!((house.meter.open(), house.recorder.open()), ((PROMPT + 10, 1), 1));
+        drop(hold);
+        assert_eq!((house.meter.open(), house.recorder.open()), ((0, 0), 0));
+    }
+    assert_eq!(house.counted(), (0, [0; 3]));
+    assert_eq!(house.settled().len(), 1, "only the one that counted");
+}
