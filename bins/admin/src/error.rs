@@ -85,6 +85,7 @@ impl AdminError {
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Usage(_) | Self::Configuration(_) | Self::Accounts(AccountsError::Invalid(_)) => USAGE,
+            Self::Open(error) if error.is_misconfiguration() => USAGE,
             _ => FAILED,
         })
     }

@@ -30,10 +30,10 @@ pub enum StartError {
     #[error(transparent)]
     Telemetry(#[from] tollgate_telemetry::TelemetryError),
     /// The address is taken, or not this machine's.
-    #[error("cannot listen on {address}: {source}; end the program that does, or set TOLLGATE_BIND")]
+    #[error("cannot listen on {addresses}: {source}; end the program that does, or set another")]
     Listen {
-        /// The address.
-        address: std::net::SocketAddr,
+        /// The addresses, each with the variable that sets it.
+        addresses: String,
         /// The system's answer.
         source: std::io::Error,
     },
@@ -45,6 +45,23 @@ pub enum StartError {
         /// Its answer.
         source: std::io::Error,
     },
+}
+
+impl StartError {
+    /// Whether the configuration is wrong: then the exit code is 2.
+    pub const fn is_misconfiguration(&self) -> bool {
+        match self {
+            Self::Open(error) | Self::Lock(LockError::Open(error)) => error.is_misconfiguration(),
+            Self::Providers(_) | Self::Pepper(_) => true,
+            Self::Lock(_)
+            | Self::LockLost
+            | Self::Store(_)
+            | Self::Accounts(_)
+            | Self::Telemetry(_)
+            | Self::Listen { .. }
+            | Self::System { .. } => false,
+        }
+    }
 }
 
 impl From<std::io::Error> for StartError {

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use tollgate_config::{Created, Loaded};
+use tollgate_config::{Config, Created, Loaded, RegistrationMode};
 
 /// What is told at the start.
 pub fn text(loaded: &Loaded, created: &[Created], address: SocketAddr) -> String {
@@ -18,11 +18,13 @@ pub fn text(loaded: &Loaded, created: &[Created], address: SocketAddr) -> String
         lines.push(format!("  made       {} in {}", secret.name, secret.path.display()));
     }
     lines.push(format!("  reference  http://{address}/docs"));
-    if !config.server.is_production() {
+    let open =
+        config.registration.mode == RegistrationMode::Open && !config.registration.require_verified_email;
+    if open && !config.server.is_production() {
         lines.push(String::new());
         lines.push("  Try it: sign up, keep the key, chat.".to_owned());
         lines.push(String::new());
-        lines.push(try_it(address));
+        lines.push(try_it(&loaded.config, address));
     }
     lines.push(String::new());
     lines.join("\n")
@@ -47,17 +49,31 @@ fn providers(loaded: &Loaded) -> String {
 }
 
 /// Works by paste, and again: a second sign-up under another name.
-fn try_it(address: SocketAddr) -> String {
+fn try_it(config: &Config, address: SocketAddr) -> String {
     let here = format!("http://{}", reachable(address));
     [
         format!("  KEY=$(curl -s {here}/api/auth/register -H 'Content-Type: application/json' \\"),
-        "    -d '{\"email\":\"you'$RANDOM'@example.com\",\"password\":\"correct horse\"}' \\".to_owned(),
+        "    -d '{\"email\":\"you'$(date +%s)'@example.com\",\"password\":\"correct horse\"}' \\".to_owned(),
         "    | sed 's/.*\"key\":\"\\([^\"]*\\)\".*/\\1/')".to_owned(),
         format!("  curl -s {here}/v1/chat/completions -H \"Authorization: Bearer $KEY\" \\"),
         "    -H 'Content-Type: application/json' \\".to_owned(),
-        "    -d '{\"model\":\"echo\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello!\"}]}'".to_owned(),
+        format!(
+            "    -d '{{\"model\":\"{}\",\"messages\":[{{\"role\":\"user\",\"content\":\"Hello!\"}}]}}'",
+            model(config)
+        ),
     ]
     .join("\n")
+}
+
+/// A model that is offered: the first public one, else the default provider's, else echo's.
+fn model(config: &Config) -> &str {
+    let provider = || {
+        let default = config.default_provider.as_ref();
+        let provider = config.providers.iter().find(|provider| Some(&provider.name) == default)?;
+        provider.default_model.as_deref().or_else(|| provider.models.first().map(String::as_str))
+    };
+    let public = config.models.first().map(|model| model.name.as_str());
+    public.or_else(provider).unwrap_or("echo")
 }
 
 /// An address that can be called: a server that listens everywhere is called here.

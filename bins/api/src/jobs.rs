@@ -1,6 +1,7 @@
 //! Background jobs: each a step with a timer, on a thread of its own, until the server ends.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Condvar, Mutex, PoisonError},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -56,7 +57,9 @@ impl Jobs {
         let stop = Arc::clone(&self.stop);
         let run = move || {
             while stop.wait(pause) {
-                step();
+                if catch_unwind(AssertUnwindSafe(&mut step)).is_err() {
+                    tracing::error!("a background job panicked and goes on");
+                }
             }
         };
         self.threads.push(thread::Builder::new().name(name.to_owned()).spawn(run)?);

@@ -30,6 +30,9 @@ fn main() -> ExitCode {
         Ok(loaded) => loaded,
         Err(problems) => return cli::end(MISCONFIGURED, &problems),
     };
+    if let Err(error) = wire::check(&loaded.config) {
+        return cli::end(MISCONFIGURED, &error);
+    }
     if cli.check {
         return cli::end(0, &cli::checked(&loaded));
     }
@@ -41,7 +44,7 @@ fn main() -> ExitCode {
         telemetry(&loaded).map_err(Into::into).and_then(|metrics| serve::run(&loaded, &created, metrics));
     match served {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => cli::end(1, &error),
+        Err(error) => cli::end(if error.is_misconfiguration() { MISCONFIGURED } else { 1 }, &error),
     }
 }
 

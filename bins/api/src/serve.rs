@@ -47,7 +47,8 @@ pub fn run(loaded: &Loaded, created: &[Created], metrics: Metrics) -> Result<(),
     let text = Arc::clone(&metrics);
     let mut parts = wire::build(&loaded.config, Arc::new(move || text.render()))?;
     let lost = Arc::new(Lost::default());
-    let jobs = start_jobs(&loaded.config, &mut parts, &metrics, &lost)?;
+    let jobs = start_jobs(&loaded.config, &parts, &metrics)?;
+    let keeping = keep_lock(&mut parts, &lost)?;
     let folder = Arc::clone(&parts.folder);
     let folding = thread::Builder::new().name("folder".into()).spawn(move || folder.serve(FOLD))?;
     // Without a system of actix's own, each worker's thread ends with its worker, and drops what still runs
@@ -65,6 +66,8 @@ pub fn run(loaded: &Loaded, created: &[Created], metrics: Metrics) -> Result<(),
         tracing::error!("the folder's thread panicked");
     }
     drop(parts);
+    // The next server begins where this one has ended: not before its last record and its last fold.
+    keeping.end();
     listened
 }
 
@@ -83,7 +86,7 @@ async fn listen(loaded: &Loaded, created: &[Created], parts: &Parts, lost: &Lost
     let (server, addresses) = {
         let worker = Arc::clone(&parts.worker);
         tollgate_http::server::run(parts.state.clone(), move || worker())
-            .map_err(|source| StartError::Listen { address: loaded.config.server.bind, source })?
+            .map_err(|source| StartError::Listen { addresses: addresses(&loaded.config), source })?
     };
     let handle = server.handle();
     let serving = actix_web::rt::spawn(server);
@@ -100,6 +103,12 @@ async fn listen(loaded: &Loaded, created: &[Created], parts: &Parts, lost: &Lost
         tracing::error!("the listener ended badly");
     }
     if lost.happened.load(Ordering::SeqCst) { Err(StartError::LockLost) } else { Ok(()) }
+}
+
+/// Where the server listens, and what sets that.
+fn addresses(config: &Config) -> String {
+    let metrics = config.server.metrics_bind.map(|address| format!(" or {address} (TOLLGATE_METRICS_BIND)"));
+    format!("{} (TOLLGATE_BIND){}", config.server.bind, metrics.unwrap_or_default())
 }
 
 #[expect(clippy::print_stdout, reason = "the server's first words are for whoever started it")]
@@ -119,12 +128,7 @@ struct Lost {
     told: Notify,
 }
 
-fn start_jobs(
-    config: &Config,
-    parts: &mut Parts,
-    metrics: &Arc<Metrics>,
-    lost: &Arc<Lost>,
-) -> Result<Jobs, StartError> {
+fn start_jobs(config: &Config, parts: &Parts, metrics: &Arc<Metrics>) -> Result<Jobs, StartError> {
     let mut jobs = Jobs::default();
     let mut memory = Memory {
         freshness: Freshness::start(&parts.stores)?,
@@ -135,10 +139,6 @@ fn start_jobs(
         readiness: Arc::clone(&parts.state.readiness),
     };
     jobs.every("freshness", FRESHNESS, move || memory.step())?;
-    if let Some(lock) = parts.lock.take() {
-        let mut keeper = Keeper { lock, url: parts.url.clone(), lost: Arc::clone(lost) };
-        jobs.every("lock", LOCK, move || keeper.step())?;
-    }
     let (db, clock) = (parts.db.clone(), Arc::clone(&parts.clock));
     jobs.every("partitions", PARTITIONS, move || {
         if let Err(error) = db.ensure_partitions(clock.now()) {
@@ -152,6 +152,16 @@ fn start_jobs(
         let entries = u32::try_from(directory.len()).unwrap_or(u32::MAX);
         metrics::gauge!("tollgate_cache_entries").set(f64::from(entries));
     })?;
+    Ok(jobs)
+}
+
+/// Looks after the lock on the database until the very end.
+fn keep_lock(parts: &mut Parts, lost: &Arc<Lost>) -> Result<Jobs, StartError> {
+    let mut jobs = Jobs::default();
+    if let Some(lock) = parts.lock.take() {
+        let mut keeper = Keeper { lock, url: parts.url.clone(), lost: Arc::clone(lost) };
+        jobs.every("lock", LOCK, move || keeper.step())?;
+    }
     Ok(jobs)
 }
 

@@ -52,6 +52,14 @@ pub struct Parts {
     pub lock: Option<ServerLock>,
 }
 
+/// What of the configuration only the adapters can judge.
+///
+/// # Errors
+/// [`StartError`] says what is wrong.
+pub fn check(config: &Config) -> Result<(), StartError> {
+    Ok(tollgate_persistence::open::check_url(&database_url(&config.database.url))?)
+}
+
 /// Builds every part: opens the database, brings the sums up to date and restores the windows.
 ///
 /// # Errors

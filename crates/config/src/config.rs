@@ -133,6 +133,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
     warn_of_mistyped_variables(&mut report);
     let config = Section::read(&mut report, "", node.as_ref(), |root| read(root, working_dir));
     production::check(&config, &mut report);
+    unserved::warn_of_inert(&config, &mut report);
     let Report { problems, warnings, mut shown, .. } = report;
     if !problems.is_empty() {
         return Err(Problems(problems));

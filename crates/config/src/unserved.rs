@@ -1,7 +1,11 @@
 //! Keys and variables that are known but that this version does not act on. Those whose silent absence would
 //! hurt are problems, the others warnings.
 
+use crate::account::RegistrationMode;
+use crate::config::Config;
+use crate::report::Report;
 use crate::section::Section;
+use crate::source::Source;
 use crate::yaml::Value;
 
 const REFUSED_SECTIONS: &[(&str, &str)] = &[
@@ -9,6 +13,8 @@ const REFUSED_SECTIONS: &[(&str, &str)] = &[
     ("identity_providers", "remove it; nobody could sign in through it"),
 ];
 const IGNORED_SECTIONS: &[&str] = &["mail", "billing", "webhooks", "alerts", "telemetry"];
+/// Sections whose values are checked and that nothing acts on yet.
+const INERT_SECTIONS: &[&str] = &["lockout.", "address_limits.", "management_limits.", "retention."];
 const IGNORED_VARIABLES: &[&str] =
     &["SMTP_URL", "MAIL_FROM", "POLAR_ACCESS_TOKEN", "POLAR_WEBHOOK_SECRET", "POLAR_BASE_URL"];
 
@@ -34,6 +40,22 @@ pub(crate) fn read(root: &mut Section<'_, '_>) {
         if root.report.variables.has_secret(variable) {
             root.report.warnings.push(format!("{variable}: this version does not act on it"));
         }
+    }
+}
+
+/// Warns of settings that were made and that nothing acts on yet, and of a sign-up that nobody can finish.
+pub(crate) fn warn_of_inert(config: &Config, report: &mut Report) {
+    let inert = |key: &str| INERT_SECTIONS.iter().any(|section| key.starts_with(section));
+    let made = report.shown.iter().filter(|shown| shown.source != Source::Default && inert(&shown.key));
+    let warnings: Vec<_> =
+        made.map(|shown| format!("{}: this version does not act on it", shown.key)).collect();
+    report.warnings.extend(warnings);
+    if config.registration.mode == RegistrationMode::Open && config.registration.require_verified_email {
+        report.warnings.push(
+            "registration.require_verified_email: this version cannot verify addresses, so nobody can sign up; \
+             set it to false, or make users with tollgate-admin"
+                .to_owned(),
+        );
     }
 }
 

@@ -1,7 +1,7 @@
 //! May they: the permission that the route asks for, then what the body asks for.
 
 use bytes::Bytes;
-use tollgate_domain::UsageEvent;
+use tollgate_domain::{Permission, UsageEvent};
 
 use crate::{
     BodyError, Call, Caller, Endpoint, Line, Refusal, event, limit, line::Refused, reply::Metered,
@@ -27,9 +27,7 @@ impl Line {
     pub(crate) async fn authorise(&self, caller: Caller, call: Call) -> Result<Grant, Refused> {
         let mut event = event::begin(&self.shared, &caller, &call);
         let endpoint = call.endpoint;
-        let asked = endpoint.permissions();
-        if !asked.iter().any(|permission| caller.key.permissions.allow(permission)) {
-            let missing = asked.first().cloned().unwrap_or(tollgate_domain::Permission::Chat);
+        if let Some(missing) = missing(&caller, endpoint) {
             return Err(self.forbid(&caller, event, Refusal::PermissionDenied(missing)).await);
         }
         let request = match call.body.await {
@@ -39,17 +37,29 @@ impl Line {
             }
             Err(error) => Err(refusal_of(error)),
         };
+        // A body may take its time, and the key may have been revoked or narrowed meanwhile.
+        let caller = self.shared.authenticator.authenticate(&call.credential).await?;
+        if let Some(missing) = missing(&caller, endpoint) {
+            return Err(self.forbid(&caller, event, Refusal::PermissionDenied(missing)).await);
+        }
         Ok(Grant { caller, endpoint, event, request })
     }
 
     async fn forbid(&self, caller: &Caller, mut event: UsageEvent, refusal: Refusal) -> Refused {
         let ask = limit::ask(&self.shared, caller, &event);
-        let readings = self.shared.meter.read(&ask).await;
+        let (readings, quota) = self.shared.meter.read(&ask).await;
         event::refuse(&mut event, &refusal);
         event::end(&self.shared, &mut event);
         self.shared.recorder.note(event);
-        Refused { refusal, metered: Some(Metered { readings, quota: None }) }
+        Refused { refusal, metered: Some(Metered { readings, quota }) }
     }
+}
+
+/// The permission that the key lacks, if it has none of those of which the route asks for one.
+fn missing(caller: &Caller, endpoint: Endpoint) -> Option<Permission> {
+    let asked = endpoint.permissions();
+    let held = asked.iter().any(|permission| caller.key.permissions.allow(permission));
+    asked.first().filter(|_| !held).cloned()
 }
 
 fn read(endpoint: Endpoint, body: &Bytes) -> Result<Option<Request>, Refusal> {

@@ -12,6 +12,7 @@ use crate::{
     reply::{Chunks, Gone, Metered, ReplyTo},
     reserve::Hold,
     upstream::{Completion, ProviderError},
+    usage,
 };
 pub(crate) use open::Open;
 
@@ -81,7 +82,8 @@ impl Line {
             Ok(Err(error)) => refuse(open, error.into(), reply),
             Ok(Ok(UpstreamAnswer::Refused(error))) => refuse(open, refusal_of(error), reply),
             Ok(Ok(UpstreamAnswer::Whole(completion))) => {
-                open.observe(&completion.text, completion.usage);
+                let told = completion.usage.as_ref().and_then(usage::from_report).is_some();
+                open.observe(if told { "" } else { &completion.text }, completion.usage);
                 Ending::Whole { job, completion, reply }
             }
             Ok(Ok(UpstreamAnswer::Stream(frames))) => {

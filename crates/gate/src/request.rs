@@ -59,6 +59,7 @@ impl Request {
         let end_user = reader.text("user", 0);
         let include_usage = reader.include_usage();
         let thinking = reader.thinking(MAX_OUTPUT_TOKENS);
+        reader.other_spellings();
         reader.tools();
         reader.messages();
         reader.finish()?;

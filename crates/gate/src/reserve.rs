@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use tollgate_domain::{Month, quota::QuotaState};
-use tollgate_usage::{Admission, Denied, QuotaAsk, Readings};
+use tollgate_usage::{Admission, Denied, QuotaAsk};
 
 use crate::{
     Line, Refusal, blocking,
@@ -12,6 +12,7 @@ use crate::{
     limit::{Pass, Work, refused},
     line::Refused,
     reply::Metered,
+    tokenizer,
 };
 
 /// An admitted request. Dropped, it gives everything back. Only reservation makes one.
@@ -40,9 +41,10 @@ impl Line {
                 Ok(Hold { open, work: pass.work, metered, output_limit })
             }
             Err(denied) => {
-                let (refusal, metered) = explain(denied, &pass)?;
+                let refusal = explain(denied, &pass);
+                let (readings, quota) = shared.meter.read(&pass.ask).await;
                 shared.recorder.note(refused(shared, pass.event, &refusal));
-                Err(Refused { refusal, metered: Some(metered) })
+                Err(Refused { refusal, metered: Some(Metered { readings, quota }) })
             }
         }
     }
@@ -52,11 +54,11 @@ impl Line {
     async fn admit_tightly(&self, pass: &mut Pass) -> Result<Result<Admission, Denied>, Refusal> {
         let may_shrink = std::mem::take(&mut pass.ask.quota.shrink);
         let first = self.admit_seeded(pass).await?;
-        if !matches!(first, Err(Denied::Quota { .. })) {
-            return Ok(first);
-        }
+        let Err(Denied::Quota { state, .. }) = &first else { return Ok(first) };
         pass.ask.quota.shrink = may_shrink;
-        pass.ask.quota.prompt = self.tighter_prompt(pass).await?;
+        if !is_hopeless(pass, state) {
+            pass.ask.quota.prompt = self.tighter_prompt(pass).await?;
+        }
         self.admit_seeded(pass).await
     }
 
@@ -105,28 +107,28 @@ impl Line {
     }
 }
 
+/// Whether the prompt's text alone is more than the month allows, whatever a tokenizer says.
+fn is_hopeless(pass: &Pass, state: &QuotaState) -> bool {
+    let Work::Complete(job) = &pass.work else { return true };
+    let fewest = job.request.prompt.text_bytes() / tokenizer::LONGEST_TOKEN_BYTES;
+    u64::try_from(fewest).unwrap_or(u64::MAX) > state.limit.saturating_sub(state.used)
+}
+
 /// The refusal that a denial means.
-fn explain(denied: Denied, pass: &Pass) -> Result<(Refusal, Metered), Refusal> {
-    let metered = |readings: Readings, quota: Option<QuotaState>| Metered { readings, quota };
-    Ok(match denied {
+fn explain(denied: Denied, pass: &Pass) -> Refusal {
+    match denied {
         // It was seeded a moment ago.
-        Denied::Unseeded => return Err(Refusal::Internal),
+        Denied::Unseeded => Refusal::Internal,
         Denied::Window { readings, free_at } => {
             let wait = free_at.signed_duration_since(pass.ask.now).max(TimeDelta::zero());
-            let retry_after = wait.to_std().unwrap_or_default();
-            (Refusal::RateLimited { readings, retry_after }, metered(readings, None))
+            Refusal::RateLimited { readings, retry_after: wait.to_std().unwrap_or_default() }
         }
-        Denied::Concurrency { readings, limit } => {
-            (Refusal::ConcurrencyLimit { limit }, metered(readings, None))
+        Denied::Concurrency { limit, .. } => Refusal::ConcurrencyLimit { limit },
+        Denied::Quota { state, reserved: true, .. } => Refusal::QuotaReserved { state },
+        Denied::Quota { state, reserved: false, .. } => {
+            Refusal::InsufficientQuota { state, fits: fitting(&pass.ask.quota, &state) }
         }
-        Denied::Quota { readings, state, reserved: true } => {
-            (Refusal::QuotaReserved { state }, metered(readings, Some(state)))
-        }
-        Denied::Quota { readings, state, reserved: false } => {
-            let fits = fitting(&pass.ask.quota, &state);
-            (Refusal::InsufficientQuota { state, fits }, metered(readings, Some(state)))
-        }
-    })
+    }
 }
 
 /// The output limit that would fit.

@@ -3,7 +3,43 @@
 //! Linear in the text whatever stands in it (`bpe`'s algorithm), so that no prompt can stall a worker for
 //! longer than its length explains. Loaded at its first use.
 
+/// The longest token of the vocabulary (a run of spaces), in bytes: no text has fewer tokens than its
+/// bytes over this.
+pub const LONGEST_TOKEN_BYTES: usize = 128;
+/// The most text that is read for an estimate.
+const MAX_ESTIMATED_BYTES: usize = 64 * 1024;
+
+/// About as many tokens as `text` has: of a long text, its beginning is counted and taken for the rest.
+pub fn estimate(text: &str) -> u64 {
+    let read = text.floor_char_boundary(MAX_ESTIMATED_BYTES);
+    let (start, length) = (text.get(..read).unwrap_or(text), text.len());
+    let to_u64 = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
+    count(start).saturating_mul(to_u64(length)).div_ceil(to_u64(read).max(1))
+}
+
 /// Tokens of `text`.
 pub fn count(text: &str) -> u64 {
     u64::try_from(bpe_openai::o200k_base().count(text)).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_token_is_longer_than_the_bound() {
+        let bpe = &bpe_openai::o200k_base().bpe;
+        let tokens = u32::try_from(bpe.num_tokens()).unwrap();
+        let longest = (0..tokens).map(|token| bpe.token_len(token)).max().unwrap();
+        assert!(longest <= LONGEST_TOKEN_BYTES, "{longest}");
+    }
+
+    #[test]
+    fn long_texts_are_taken_for_their_beginning() {
+        let text = "hello world, ".repeat(50_000);
+        let (exact, estimated) = (count(&text), estimate(&text));
+        assert!(exact.abs_diff(estimated) * 100 < exact, "{estimated} for {exact}");
+        assert_eq!(estimate("hello world"), count("hello world"));
+        assert_eq!(estimate(""), 0);
+    }
 }

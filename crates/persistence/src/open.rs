@@ -95,6 +95,11 @@ pub enum OpenError {
 }
 
 impl OpenError {
+    /// Whether the configuration is wrong, rather than the database.
+    pub const fn is_misconfiguration(&self) -> bool {
+        matches!(self, Self::TlsNotBuilt | Self::Malformed)
+    }
+
     /// Whether it is worth waiting and trying again.
     pub const fn is_away(&self) -> bool {
         matches!(self, Self::Away { .. } | Self::Store(StoreError::Unavailable(_)))
@@ -202,14 +207,20 @@ fn lite(settings: &Settings, conn: SqliteConnection, access: Access) -> Result<S
     Ok(Side::Sqlite { writer, _checkpoints: checkpoints })
 }
 
-/// One connection, straight, with the reason where there is none.
-pub fn connect(url: &Url, access: Access) -> Result<Conn, OpenError> {
-    if let Url::Postgres(text) = url
-        && !cfg!(feature = "pg-tls")
-        && asks_for_tls(text)
-    {
-        return Err(OpenError::TlsNotBuilt);
+/// Whether this build can open a database at `url`, as far as that can be told without trying.
+///
+/// # Errors
+/// [`OpenError::TlsNotBuilt`].
+pub fn check_url(url: &Url) -> Result<(), OpenError> {
+    match url {
+        Url::Postgres(text) if !cfg!(feature = "pg-tls") && asks_for_tls(text) => Err(OpenError::TlsNotBuilt),
+        Url::Postgres(_) | Url::Sqlite(_) => Ok(()),
     }
+}
+
+/// One connection, straight, with the reason where there is none.
+pub(crate) fn connect(url: &Url, access: Access) -> Result<Conn, OpenError> {
+    check_url(url)?;
     Manager { url: url.clone(), access }.connect().map_err(|error| describe(url, error))
 }
 

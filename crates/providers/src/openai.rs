@@ -57,9 +57,12 @@ fn cut(text: &str, chars: usize) -> String {
 /// Reads a whole answer.
 ///
 /// # Errors
-/// `Unreadable` where it is not a JSON object.
+/// `Unreadable` where it is not a JSON object, or an error.
 pub fn completion(body: Bytes) -> Result<Completion, UpstreamError> {
     let answer: Answer<'_> = object(&body).ok_or_else(|| unreadable(&body))?;
+    if answer.error.is_some() && text::is_empty(answer.choices) {
+        return Err(UpstreamError::Unreadable("an error with a status of success".to_owned()));
+    }
     let (text, content) = text::of(answer.choices);
     let (id, usage) = (name(answer.id), answer.usage.and_then(usage::of));
     Ok(Completion { id, text, content, usage, body })

@@ -33,7 +33,8 @@ impl Freshness {
                 directory.changed(&changes.changes);
             }
             let caught_up = changes.changes.is_empty() || changes.upto <= self.seen;
-            self.seen = self.seen.max(changes.upto);
+            // After a gap the numbers may be lower: the database was set back.
+            self.seen = if changes.gap { changes.upto } else { self.seen.max(changes.upto) };
             if caught_up {
                 return Ok(());
             }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use futures::{FutureExt, future::BoxFuture};
-use tollgate_domain::Month;
+use tollgate_domain::{Month, quota::QuotaState};
 use tollgate_store::Admitted;
 
 use crate::{Admission, Ask, Denied, Meter, Outcome, Readings, Scope, Ticket};
@@ -69,9 +69,9 @@ impl Meter for MemoryMeter {
         std::future::ready(decision).boxed()
     }
 
-    fn read<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, Readings> {
-        let readings = self.with(ask.scope, |account| account.read(ask));
-        std::future::ready(readings).boxed()
+    fn read<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, (Readings, Option<QuotaState>)> {
+        let standing = self.with(ask.scope, |account| (account.read(ask), account.quota(&ask.quota)));
+        std::future::ready(standing).boxed()
     }
 
     fn seed(&self, scope: Scope, month: Month, used: u64) {

@@ -154,8 +154,8 @@ pub trait Meter: Send + Sync {
     /// Admits a request to everything it asks for, or to nothing.
     fn admit<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, Result<Admission, Denied>>;
 
-    /// How the windows stand for a request that is not admitted.
-    fn read<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, Readings>;
+    /// How windows and quota stand for a request that is not admitted; no quota while it is unseeded.
+    fn read<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, (Readings, Option<QuotaState>)>;
 
     /// Tells what a user used in a month before this process knew the user. A later telling changes
     /// nothing.

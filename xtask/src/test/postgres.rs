@@ -152,7 +152,7 @@ fn guard(home: &Path) -> Result<Child, Failure> {
 fn configure(data: &Path, home: &Path, port: u16) -> Result<(), Failure> {
     let settings = format!(
         "listen_addresses = '{}'\nport = {port}\nunix_socket_directories = '{}'\n\
-         max_connections = {MAX_CONNECTIONS}\nfsync = off\n",
+         max_connections = {MAX_CONNECTIONS}\n",
         Ipv4Addr::LOCALHOST,
         home.display(),
     );

@@ -61,6 +61,24 @@ struct Message<'a> {
     content: Option<&'a RawValue>,
 }
 
+/// Names on whose values the hold depends.
+const INTERPRETED: [&str; 11] = [
+    "best_of",
+    "max_completion_tokens",
+    "max_tokens",
+    "messages",
+    "model",
+    "n",
+    "reasoning",
+    "stream",
+    "stream_options",
+    "thinking",
+    "thinking_budget",
+];
+/// What other APIs call an output limit.
+const OTHER_LIMITS: [&str; 6] =
+    ["max_length", "max_new_tokens", "max_output_tokens", "maxoutputtokens", "maxtokens", "num_predict"];
+
 impl<'a> Reader<'a> {
     pub const fn new(fields: &'a Fields) -> Self {
         Self { fields, errors: Vec::new() }
@@ -70,6 +88,18 @@ impl<'a> Reader<'a> {
     /// `Validation` with everything that was wrong.
     pub fn finish(self) -> Result<(), Refusal> {
         if self.errors.is_empty() { Ok(()) } else { Err(Refusal::Validation(self.errors)) }
+    }
+
+    /// Names that mean what is held under others, to some providers: those that read names without case, and
+    /// those that have names of their own.
+    pub fn other_spellings(&mut self) {
+        for name in self.fields.keys() {
+            let lower = name.to_ascii_lowercase();
+            let other_case = *name != lower && INTERPRETED.contains(&lower.as_str());
+            if other_case || OTHER_LIMITS.contains(&lower.as_str()) {
+                self.wrong(name.as_str(), "not_taken", "say it under OpenAI's name, such as max_tokens");
+            }
+        }
     }
 
     /// The field's text, unless it is absent or `null`.

@@ -154,7 +154,7 @@ impl Prompt {
 
     /// What the prompt probably has, in tokens: for requests whose usage nobody reported.
     pub fn estimate(&self, image_tokens: u64) -> u64 {
-        tokenizer::count(&self.text).saturating_add(self.images.saturating_mul(image_tokens))
+        tokenizer::estimate(&self.text).saturating_add(self.images.saturating_mul(image_tokens))
     }
 
     /// How long the text is that a tokenizer would have to read.

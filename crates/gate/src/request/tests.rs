@@ -580,3 +580,16 @@ proptest! {
         prop_assert!(request.prompt.estimate(IMAGE) <= bound);
     }
 }
+
+#[test]
+fn limits_under_other_spellings_are_not_passed_by() {
+    for name in
+        ["MAX_TOKENS", "Max_Completion_Tokens", "N", "max_output_tokens", "maxOutputTokens", "num_predict"]
+    {
+        let refused = read(&chat(&format!(r#""{name}":99"#)));
+        assert!(
+            matches!(&refused, Err(Refusal::Validation(errors)) if errors[0].field == name),
+            "{name}: {refused:?}"
+        );
+    }
+}

@@ -60,6 +60,13 @@ impl Account {
         [0, 1, 2].map(read)
     }
 
+    /// How the quota stands for whoever asks; a month that has not begun here is untouched.
+    pub fn quota(&self, ask: &QuotaAsk) -> Option<QuotaState> {
+        let quota = self.quota.as_ref()?;
+        let (used, held) = if quota.month < ask.month { (0, 0) } else { (quota.used, quota.held) };
+        Some(QuotaState { limit: ask.limit, used, held, month: quota.month.max(ask.month) })
+    }
+
     pub fn admit(&mut self, ask: &Ask) -> Result<Admission, Denied> {
         let now = self.no_earlier(ask.now);
         let ask = &Ask { now, ..*ask };

@@ -56,7 +56,7 @@ fn keep(meter: &MemoryMeter, ask: &Ask) {
 }
 
 fn read(meter: &MemoryMeter, ask: &Ask) -> Readings {
-    meter.read(ask).now_or_never().unwrap()
+    meter.read(ask).now_or_never().unwrap().0
 }
 
 fn used(readings: &Readings) -> [u64; 3] {
