@@ -6,7 +6,10 @@ use actix_web::{
     Error, HttpMessage, HttpResponse,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
-    http::header::{CONTENT_TYPE, HeaderValue},
+    http::{
+        Method,
+        header::{CONTENT_TYPE, HeaderValue},
+    },
     middleware::Next,
     web::Data,
 };
@@ -36,6 +39,10 @@ pub async fn boundary(
     request.extensions_mut().insert(id.clone());
     let (method, path) = (request.method().clone(), request.path().to_owned());
     trailing_slash::trim(&mut request);
+    if method == Method::HEAD {
+        // Whatever can be got can be asked for its headers; the server beneath leaves the body out by itself.
+        request.head_mut().method = Method::GET;
+    }
     let mut response = if metrics_bind::is_elsewhere(&request) {
         request.into_response(HttpResponse::from_error(Problem::no_route()))
     } else {

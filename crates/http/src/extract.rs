@@ -1,11 +1,14 @@
 //! What handlers take: each type says what it demands.
 
 mod actor;
+mod after;
 mod body;
 mod id;
 mod query;
 
-pub use actor::{Admin, Principal, SessionUser};
+pub use actor::{Admin, KeyManager, Principal, SessionUser};
+pub use after::After;
+pub(crate) use body::is_encoded;
 pub use body::{Body, JsonOrForm};
 pub use id::Id;
 pub use query::{Days, PageQuery, Params};

@@ -9,11 +9,18 @@ use actix_web::{
 
 use crate::{problem::Problem, routes};
 
-/// Methods by path.
+/// Paths of the document and of its pages, which the document itself does not list.
+const PAGES: [&str; 4] = ["/openapi.json", "/docs", "/docs/", "/docs/{page}"];
+
+/// Methods by path; `HEAD` goes wherever `GET` goes.
 static METHODS: LazyLock<BTreeMap<String, Vec<String>>> = LazyLock::new(|| {
     let mut methods: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (method, path) in routes::mounted() {
-        methods.entry(path).or_default().push(method);
+    let pages = PAGES.map(|path| ("GET".to_owned(), path.to_owned()));
+    for (method, path) in routes::mounted().into_iter().chain(pages) {
+        let taken = methods.entry(path).or_default();
+        let is_get = method == "GET";
+        taken.push(method);
+        taken.extend(is_get.then(|| "HEAD".to_owned()));
     }
     methods
 });

@@ -114,6 +114,7 @@ fn complete(operation: &mut Operation) {
         (secured, "401", "No credentials, or bad ones."),
         (secured, "403", "The credentials do not allow this."),
         (in_path, "404", "Not there, or not the caller's."),
+        (takes_body, "408", "The body did not come in time."),
         (takes_body, "413", "The body is too long."),
         (takes_body, "415", "The body has another media type than is taken."),
         (takes_body || in_query, "422", "Fields break their rules: `errors` names each."),

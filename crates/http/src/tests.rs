@@ -1,6 +1,8 @@
 //! The edge as a whole, over a database that is away.
 
 mod away;
+mod head;
+mod order;
 
 use actix_web::{
     body::to_bytes,
@@ -109,10 +111,19 @@ async fn a_path_that_is_none_is_a_problem() {
 
 #[actix_web::test]
 async fn another_method_is_told_which_are_taken() {
-    let answer = answer(any("PUT", "/api/keys")).await;
-    assert_eq!(answer.status, 405);
-    assert_eq!(answer.json()["code"], "method_not_allowed");
-    assert_eq!(answer.header("allow"), "GET, POST");
+    for (method, path, allowed) in [
+        ("PUT", "/api/keys", "GET, HEAD, POST"),
+        ("HEAD", "/api/v1/auth/login", "POST"),
+        ("POST", "/openapi.json", "GET, HEAD"),
+        ("POST", "/docs", "GET, HEAD"),
+        ("DELETE", "/docs/", "GET, HEAD"),
+        ("PUT", "/docs/index.html", "GET, HEAD"),
+    ] {
+        let answer = answer(any(method, path)).await;
+        assert_eq!(answer.status, 405, "{method} {path}");
+        assert_eq!(answer.json()["code"], "method_not_allowed");
+        assert_eq!(answer.header("allow"), allowed, "{method} {path}");
+    }
 }
 
 #[actix_web::test]
@@ -242,11 +253,13 @@ async fn pages_of_listed_origins_may_call() {
         any("OPTIONS", "/api/v1/keys")
             .insert_header(("origin", origin))
             .insert_header(("access-control-request-method", "POST"))
-            .insert_header(("access-control-request-headers", "authorization,content-type"))
+            .insert_header(("access-control-request-headers", "authorization,x-stainless-os,x-anything"))
     };
     let allowed = "access-control-allow-origin";
     let development = answer(preflight("http://localhost:3000")).await;
     assert_eq!(development.header(allowed), "http://localhost:3000");
+    assert_eq!(development.header("access-control-allow-headers"), "authorization,x-stainless-os,x-anything");
+    assert_eq!(answer(preflight("http://localhost")).await.header(allowed), "http://localhost");
     for origin in ["https://evil.example.com", "http://localhost.evil.example.com", "https://localhost:3000"]
     {
         assert_eq!(answer(preflight(origin)).await.header(allowed), "", "{origin}");
@@ -262,6 +275,12 @@ async fn pages_of_listed_origins_may_call() {
     let refused =
         answer_of(&state, get("/api/v1/keys").insert_header(("origin", "https://app.example.com"))).await;
     assert_eq!((refused.status.as_u16(), refused.header(allowed)), (401, "https://app.example.com"));
+    let exposed: Vec<_> = refused.header("access-control-expose-headers").split(", ").collect();
+    for name in
+        ["x-ratelimit-reset-minute", "x-ratelimit-reset-hour", "x-ratelimit-reset-day", "x-should-retry"]
+    {
+        assert!(exposed.contains(&name), "{name} is not among {exposed:?}");
+    }
 }
 
 #[actix_web::test]

@@ -1,11 +1,11 @@
-//! Who calls: [`SessionUser`] by access token alone, [`Principal`] by token or key, [`Admin`] by either with
-//! the right to administer.
+//! Who calls: [`SessionUser`] by access token alone, [`Principal`] by token or key, [`KeyManager`] and [`Admin`]
+//! by either with the right to manage keys or to administer.
 
 use std::{pin::Pin, sync::Arc};
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload, http::StatusCode, web::Data};
 use tollgate_accounts::{Actor, session::Checked};
-use tollgate_domain::User;
+use tollgate_domain::{Permission, User};
 
 use crate::{
     credentials::{Presented, presented},
@@ -20,6 +20,10 @@ pub struct SessionUser(pub Arc<User>);
 /// A user, by access token or by one of the user's keys.
 #[derive(Debug)]
 pub struct Principal(pub Actor);
+
+/// A user, by access token or by one of the user's keys with `keys:manage`.
+#[derive(Debug)]
+pub struct KeyManager(pub Actor);
 
 /// An administrator, by access token or by a key with `admin`.
 #[derive(Debug)]
@@ -53,6 +57,20 @@ impl FromRequest for SessionUser {
                 ));
             }
             Ok(Self(actor.user))
+        })
+    }
+}
+
+impl FromRequest for KeyManager {
+    type Error = Problem;
+    type Future = Extracting<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            let actor = actor(&request).await?;
+            actor.require(Permission::KeysManage)?;
+            Ok(Self(actor))
         })
     }
 }

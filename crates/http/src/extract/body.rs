@@ -5,7 +5,10 @@ use std::{pin::Pin, time::Duration};
 use actix_web::{
     FromRequest, HttpMessage, HttpRequest,
     dev::Payload,
-    http::StatusCode,
+    http::{
+        StatusCode,
+        header::{CONTENT_ENCODING, HeaderMap},
+    },
     rt::time::timeout,
     web::{self, Bytes, Data},
 };
@@ -61,6 +64,11 @@ impl<T: DeserializeOwned> FromRequest for JsonOrForm<T> {
     }
 }
 
+/// Whether the body is compressed or encoded otherwise, by its own account: such a body is not taken.
+pub(crate) fn is_encoded(headers: &HeaderMap) -> bool {
+    headers.get_all(CONTENT_ENCODING).any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"))
+}
+
 fn is_json(content_type: &str) -> bool {
     content_type.eq_ignore_ascii_case(JSON)
         || content_type.len() > "application/+json".len()
@@ -98,6 +106,9 @@ fn form<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
 }
 
 async fn read(request: &HttpRequest, payload: Payload) -> Result<Bytes, Problem> {
+    if is_encoded(request.headers()) {
+        return Err(Problem::encoded_body());
+    }
     let state = request.app_data::<Data<State>>();
     let limit = state.map_or(DEFAULT_MAX_BYTES, |state| state.settings.max_body_bytes);
     let body = web::Payload::from_request(request, &mut { payload })
@@ -143,6 +154,23 @@ mod tests {
         assert_eq!(taken(FORM, "name=a%20b&grant_type=password").await, Ok("a b".into()));
         assert_eq!(taken(FORM, "other=a").await, Err("validation_failed"));
         assert_eq!(taken("text/plain", r#"{"name": "a"}"#).await, Err("unsupported_media_type"));
+    }
+
+    #[actix_web::test]
+    async fn an_encoded_body_is_not_taken() {
+        for (encoding, wanted) in [
+            ("identity", Ok("a".to_owned())),
+            ("Identity", Ok("a".to_owned())),
+            ("gzip", Err("unsupported_media_type")),
+            ("identity, br", Err("unsupported_media_type")),
+        ] {
+            let request = TestRequest::default()
+                .insert_header(("content-type", JSON))
+                .insert_header(("content-encoding", encoding));
+            let (request, mut payload) = request.set_payload(r#"{"name": "a"}"#).to_http_parts();
+            let taken = Body::<Sample>::from_request(&request, &mut payload).await;
+            assert_eq!(taken.map(|sample| sample.0.name).map_err(|problem| problem.code()), wanted);
+        }
     }
 
     #[actix_web::test]

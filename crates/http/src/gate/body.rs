@@ -7,6 +7,8 @@ use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use tollgate_gate::BodyError;
 
+use crate::extract;
+
 /// How long a body may take from its first byte to its last.
 const MAX_BODY_TIME: Duration = Duration::from_secs(120);
 
@@ -45,8 +47,7 @@ pub fn declared_length(request: &HttpRequest) -> Option<usize> {
 
 /// Whether the body is JSON by its own account; without any, it is taken for JSON. Compressed, it is not.
 pub fn is_json(request: &HttpRequest) -> bool {
-    let plain = |value: &header::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
-    if !request.headers().get(header::CONTENT_ENCODING).is_none_or(plain) {
+    if extract::is_encoded(request.headers()) {
         return false;
     }
     let declared = request.headers().get(header::CONTENT_TYPE);

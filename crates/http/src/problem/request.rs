@@ -61,6 +61,17 @@ impl Problem {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", said)
     }
 
+    /// The body is encoded, as it may not be.
+    pub(crate) fn encoded_body() -> Self {
+        let said = "The body must be sent as it is, without Content-Encoding.";
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", said)
+    }
+
+    /// A field that will be taken some day: better refused than passed over.
+    pub(crate) fn not_available(field: &'static str) -> Self {
+        Self::field(field, "not_available", "is not available yet: leave it out")
+    }
+
     /// The request itself cannot be read.
     pub(crate) fn malformed(said: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "malformed_request", said)

@@ -1,12 +1,14 @@
-//! A database that is away, whatever it is asked: what the edge does before and without it.
+//! A database that is away, whatever it is asked (save, where a test says so, for one key): what the edge does
+//! before and without it.
 
 use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use tollgate_accounts::{Accounts, AccountsSettings, RegistrationPolicy};
 use tollgate_domain::{
-    ApiKey, Clock, Email, Environment, KeyHash, KeyId, Month, Pepper, Permissions, Randomness, Session,
-    SessionId, Tiers, Time, UsageEvent, User, UserId,
+    ApiKey, Clock, Email, Environment, KeyHash, KeyId, KeyKind, Month, Pepper, Permissions, Randomness, Role,
+    Session, SessionId, Tier, Tiers, Time, UsageEvent, User, UserId,
+    limit::{KeyLimits, LimitOverrides},
 };
 use tollgate_gate::Authenticator;
 use tollgate_store::{
@@ -21,10 +23,72 @@ use crate::{HttpSettings, MetricsAccess, Pools, State};
 /// Words of the cause, which no client may read.
 pub const CAUSE: &str = "host=db.internal password=hunter2";
 
-struct Away;
+/// What the database still tells of the key that is presented.
+#[derive(Clone)]
+pub enum Told {
+    /// Nothing: it is away.
+    Nothing,
+    /// That nobody made it.
+    Unknown,
+    /// That it has these permissions, and its user no role.
+    Held(Permissions),
+}
+
+struct Away(Told);
 
 fn away<T>() -> Result<T, StoreError> {
     Err(StoreError::unavailable(CAUSE))
+}
+
+impl Told {
+    fn tell<T>(&self, of: impl Fn(&Permissions) -> T) -> Result<Option<T>, StoreError> {
+        match self {
+            Self::Nothing => away(),
+            Self::Unknown => Ok(None),
+            Self::Held(permissions) => Ok(Some(of(permissions))),
+        }
+    }
+}
+
+fn user() -> User {
+    User {
+        id: UserId::new(Time::UNIX_EPOCH, &Fixed),
+        email: None,
+        external_id: None,
+        name: None,
+        role: Role::User,
+        tier: Tier::Free,
+        is_active: true,
+        is_verified: true,
+        limits: LimitOverrides::default(),
+        monthly_token_limit: None,
+        quota_floor: None,
+        metadata: "{}".to_owned(),
+        created_at: Time::UNIX_EPOCH,
+        updated_at: Time::UNIX_EPOCH,
+    }
+}
+
+fn key(permissions: &Permissions) -> ApiKey {
+    ApiKey {
+        id: KeyId::new(Time::UNIX_EPOCH, &Fixed),
+        user_id: user().id,
+        name: "a key".to_owned(),
+        kind: KeyKind::Ordinary,
+        environment: Environment::Live,
+        prefix: "qwen-".to_owned(),
+        preview: "qwen-0123…".to_owned(),
+        permissions: permissions.clone(),
+        limits: KeyLimits::default(),
+        is_active: true,
+        disabled_by_admin: false,
+        revoked_at: None,
+        expires_at: None,
+        created_by_key: None,
+        metadata: "{}".to_owned(),
+        created_at: Time::UNIX_EPOCH,
+        updated_at: Time::UNIX_EPOCH,
+    }
 }
 
 impl UserStore for Away {
@@ -32,7 +96,7 @@ impl UserStore for Away {
         away()
     }
     fn by_id(&self, _: UserId) -> Result<Option<User>, StoreError> {
-        away()
+        self.0.tell(|_| user())
     }
     fn by_email(&self, _: &Email) -> Result<Option<Credentials>, StoreError> {
         away()
@@ -53,7 +117,7 @@ impl KeyStore for Away {
         away()
     }
     fn by_hash(&self, _: &KeyHash) -> Result<Option<ApiKey>, StoreError> {
-        away()
+        self.0.tell(key)
     }
     fn by_id(&self, _: KeyId) -> Result<Option<ListedKey>, StoreError> {
         away()
@@ -143,8 +207,8 @@ impl Randomness for Fixed {
     }
 }
 
-fn stores() -> Stores {
-    let away = Arc::new(Away);
+fn stores(told: Told) -> Stores {
+    let away = Arc::new(Away(told));
     Stores {
         users: away.clone(),
         keys: away.clone(),
@@ -191,7 +255,12 @@ pub fn settings() -> HttpSettings {
 
 /// A state over a database that is away.
 pub fn state(settings: HttpSettings) -> State {
-    let (stores, directory) = (stores(), Arc::new(Directory::new(1 << 20)));
+    telling(Told::Nothing, settings)
+}
+
+/// A state over a database that is away but for one key.
+pub fn telling(told: Told, settings: HttpSettings) -> State {
+    let (stores, directory) = (stores(told), Arc::new(Directory::new(1 << 20)));
     let pools = Pools::new(1).unwrap();
     let (clock, random) = (Arc::new(Fixed), Arc::new(Fixed));
     let accounts_settings = accounts_settings();

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::change::present;
 use crate::{
-    extract::{Admin, Body, Id},
+    extract::{Admin, After, Body, Id},
     problem::Problem,
     state::State,
     view::key::KeyView,
@@ -56,9 +56,7 @@ pub struct EditKeyRequest {
 #[patch("/keys/{id}")]
 pub async fn edit_key(
     state: Data<State>,
-    _admin: Admin,
-    Id(id): Id<KeyId>,
-    Body(request): Body<EditKeyRequest>,
+    After(_admin, (Id(id), Body(request))): After<Admin, (Id<KeyId>, Body<EditKeyRequest>)>,
 ) -> Result<HttpResponse, Problem> {
     let changes = KeyChanges::from(request);
     let accounts = Arc::clone(&state.accounts);

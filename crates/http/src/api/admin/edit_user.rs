@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::change::present;
 use crate::{
-    extract::{Admin, Body, Id},
+    extract::{Admin, After, Body, Id},
     problem::Problem,
     state::State,
     view::user::UserView,
@@ -57,9 +57,7 @@ pub struct EditUserRequest {
 #[patch("/users/{id}")]
 pub async fn edit_user(
     state: Data<State>,
-    _admin: Admin,
-    Id(id): Id<UserId>,
-    Body(request): Body<EditUserRequest>,
+    After(_admin, (Id(id), Body(request))): After<Admin, (Id<UserId>, Body<EditUserRequest>)>,
 ) -> Result<HttpResponse, Problem> {
     let changes = UserChanges::from(request);
     let accounts = Arc::clone(&state.accounts);

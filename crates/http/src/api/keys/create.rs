@@ -10,7 +10,7 @@ use tollgate_domain::{Environment, LimitOverrides, Permission, Tier};
 use utoipa::ToSchema;
 
 use crate::{
-    extract::{Body, Principal},
+    extract::{After, Body, KeyManager},
     problem::Problem,
     state::State,
     view::key::CreatedKeyView,
@@ -18,6 +18,7 @@ use crate::{
 
 /// A wish for a key. What is not named takes the caller's defaults.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct CreateKeyRequest {
     /// What to call it: 1 to 100 characters.
     #[schema(example = "ci")]
@@ -70,8 +71,7 @@ pub struct CreateKeyRequest {
 #[post("")]
 pub async fn create(
     state: Data<State>,
-    Principal(actor): Principal,
-    Body(request): Body<CreateKeyRequest>,
+    After(KeyManager(actor), Body(request)): After<KeyManager, Body<CreateKeyRequest>>,
 ) -> Result<HttpResponse, Problem> {
     let wish = KeyWish::try_from(request)?;
     let accounts = Arc::clone(&state.accounts);
@@ -86,7 +86,7 @@ impl TryFrom<CreateKeyRequest> for KeyWish {
         // Better refused than made without the restriction that was asked for.
         let missing = [("allowed_ips", &request.allowed_ips), ("allowed_models", &request.allowed_models)];
         if let Some((field, _)) = missing.into_iter().find(|(_, named)| named.is_some()) {
-            return Err(Problem::field(field, "not_available", "is not available yet: leave it out"));
+            return Err(Problem::not_available(field));
         }
         Ok(Self {
             name: request.name,

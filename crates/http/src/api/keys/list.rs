@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, get, web::Data};
 use tollgate_store::PageRequest;
 
 use crate::{
-    extract::{PageQuery, Params, Principal},
+    extract::{After, KeyManager, PageQuery, Params},
     problem::Problem,
     state::State,
     view::key::KeysView,
@@ -27,8 +27,7 @@ use crate::{
 #[get("")]
 pub async fn list(
     state: Data<State>,
-    Principal(actor): Principal,
-    params: Params,
+    After(KeyManager(actor), params): After<KeyManager, Params>,
 ) -> Result<HttpResponse, Problem> {
     let page = PageRequest::try_from(&params)?;
     let include_inactive = params.flag("include_inactive")?;

@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, delete, web::Data};
 use tollgate_domain::KeyId;
 
 use crate::{
-    extract::{Id, Principal},
+    extract::{After, Id, KeyManager, Params},
     problem::Problem,
     state::State,
 };
@@ -17,15 +17,22 @@ use crate::{
 #[utoipa::path(
     tag = "keys",
     security(("bearer" = []), ("api_key" = [])),
-    params(("id" = String, Path, description = "The key's id.")),
+    params(
+        ("id" = String, Path, description = "The key's id."),
+        ("descendants" = Option<bool>, Query, description = "Not available yet: `true` is refused."),
+    ),
     responses((status = 204, description = "The key is revoked.")),
 )]
 #[delete("/{id}")]
 pub async fn revoke(
     state: Data<State>,
-    Principal(actor): Principal,
-    Id(id): Id<KeyId>,
+    After(KeyManager(actor), (id, params)): After<KeyManager, (Id<KeyId>, Params)>,
 ) -> Result<HttpResponse, Problem> {
+    // Better refused than done without the keys that were meant too.
+    if params.flag("descendants")? {
+        return Err(Problem::not_available("descendants"));
+    }
+    let Id(id) = id;
     let accounts = Arc::clone(&state.accounts);
     state.pools.accounts.run(move || accounts.revoke_key(&actor, id)).await??;
     Ok(HttpResponse::NoContent().finish())

@@ -10,7 +10,7 @@ use tollgate_store::UsageScope;
 use tollgate_usage::Folder;
 
 use crate::{
-    extract::{Days, Params, Principal},
+    extract::{After, Days, Params, Principal},
     problem::Problem,
     state::State,
     view::stats::StatsView,
@@ -31,9 +31,9 @@ const QUARTER: TimeDelta = TimeDelta::minutes(15);
 #[get("/stats")]
 pub async fn stats(
     state: Data<State>,
-    Principal(actor): Principal,
-    params: Params,
+    After(Principal(actor), params): After<Principal, Params>,
 ) -> Result<HttpResponse, Problem> {
+    actor.require(Permission::UsageRead)?;
     let days = Days::try_from(&params)?;
     let (accounts, folder) = (Arc::clone(&state.accounts), Arc::clone(&state.folder));
     let view = state.pools.reports.run(move || read(&accounts, &folder, &actor, &days)).await??;
@@ -41,7 +41,6 @@ pub async fn stats(
 }
 
 fn read(accounts: &Accounts, folder: &Folder, actor: &Actor, days: &Days) -> Result<StatsView, Problem> {
-    actor.require(Permission::UsageRead)?;
     let as_of = folder.join();
     let scope = scope(actor);
     let now = accounts.clock.now();
