@@ -1,5 +1,7 @@
 """Keys: made, listed, narrowed, revoked; by their owners, by other keys and by the command line."""
 
+import json
+import socket
 import unittest
 
 import openai
@@ -210,6 +212,21 @@ class Revocation(EndToEnd):
 
         wait_until(is_refused, "a key that was revoked elsewhere is refused", MAX_ELSEWHERE)
         self.assert_problem(user.chat(), 401, "key_revoked")
+
+    def test_at_once_while_a_body_is_still_on_its_way(self):
+        user = self.server.register()
+        body = json.dumps(question()).encode()
+        head = (
+            "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            f"Authorization: Bearer {user.key}\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        with socket.create_connection(("127.0.0.1", self.server.installation.port), 30) as connection:
+            connection.sendall(head.encode() + body[:10])
+            # The key is known by now, or soon will be: a call of its own is answered.
+            self.assert_ok(user.chat())
+            self.assertEqual(user.api("DELETE", f"/api/v1/keys/{user.key_id}").status_code, 204)
+            connection.sendall(body[10:])
+            self.assertIn(b"HTTP/1.1 401", connection.recv(4096))
 
 
 if __name__ == "__main__":
