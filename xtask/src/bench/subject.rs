@@ -69,7 +69,7 @@ fn start_nginx(
     let port = free_port()?;
     let home = folder.join(name);
     let config = format!(
-        "daemon off; worker_processes 1; pid nginx.pid; error_log stderr error;\n\
+        "daemon off; master_process off; pid nginx.pid; error_log stderr error;\n\
          events {{ worker_connections 4096; }}\n\
          http {{ access_log off; keepalive_requests 100000000; tcp_nodelay on; client_body_temp_path body; \
          proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;\n{pool}\n\
@@ -78,7 +78,6 @@ fn start_nginx(
     write(&home.join("nginx.conf"), &config)?;
     let mut command = Command::new("taskset");
     command.args(["-c", &core.to_string(), "nginx", "-e", "stderr", "-c", "nginx.conf", "-p"]).arg(&home);
-    // The workers end with their master, whom an interrupt of the whole group ends too.
     let program = spawn(&mut command)?;
     await_port(Subject { name, port, key: None, program })
 }
