@@ -228,6 +228,9 @@ impl tollgate_store::UserStore for Rows {
     fn edit(&self, _: UserId, _: Edit<User>, _: Time) -> Result<Option<User>, StoreError> {
         unasked()
     }
+    fn set_password(&self, _: UserId, _: &str, _: Time) -> Result<bool, StoreError> {
+        unasked()
+    }
     fn list(&self, _: &PageRequest, _: Option<&str>) -> Result<Page<User>, StoreError> {
         unasked()
     }

@@ -82,6 +82,15 @@ impl UserStore for Database {
         })
     }
 
+    fn set_password(&self, id: UserId, hash: &str, now: Time) -> Result<bool, StoreError> {
+        let hash = hash.to_owned();
+        self.change(move |conn| {
+            let values = (users::password_hash.eq(Some(hash)), users::updated_at.eq(Ts::from(now)));
+            let found = diesel::update(users::table.find(Id::from(id))).set(values).execute(conn)? > 0;
+            Ok((found, if found { vec![Change::User(id)] } else { Vec::new() }))
+        })
+    }
+
     fn list(&self, page: &PageRequest, search: Option<&str>) -> Result<Page<User>, StoreError> {
         if search.is_some_and(|search| search.contains(['\0', '\n'])) {
             return Ok(Page { items: Vec::new(), next: None });

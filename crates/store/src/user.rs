@@ -55,6 +55,13 @@ pub trait UserStore: Send + Sync {
     /// See [`StoreError`].
     fn edit(&self, id: UserId, edit: Edit<User>, now: Time) -> Result<Option<User>, StoreError>;
 
+    /// Gives a user a password's hash in place of what was there, and sets `updated_at`; `false` where there is
+    /// no such user.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn set_password(&self, id: UserId, hash: &str, now: Time) -> Result<bool, StoreError>;
+
     /// Users, newest first; with `search`, those whose email, name or external id contains it (without
     /// case).
     ///

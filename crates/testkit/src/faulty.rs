@@ -24,6 +24,7 @@ const METHODS: &[&str] = &[
     "users.by_email",
     "users.by_external_id",
     "users.edit",
+    "users.set_password",
     "users.list",
     "keys.create",
     "keys.by_hash",

@@ -19,7 +19,14 @@ pub fn run(accounts: &Accounts, flags: &CreateAdmin, json: bool) -> Result<(), A
     let email: Email = flags.email.parse().map_err(invalid_email)?;
     let (user, said) = match accounts.stores.users.by_email(&email)? {
         Some(known) if known.user.role == Role::Admin => (known.user, "is an administrator already"),
-        Some(known) if known.password_hash.is_none() => return Err(no_password(&email)),
+        Some(known) if known.password_hash.is_none() => {
+            confirm(
+                "This user exists, without a password. It will get this one and administer everything.",
+                flags.force,
+            )?;
+            let password = password::obtain(flags)?;
+            (accounts.promote_with_password(&known.user, &password)?, "is an administrator now")
+        }
         Some(known) => (promote(accounts, &known.user, flags.force)?, "is an administrator now"),
         None => {
             let password = password::obtain(flags)?;
@@ -39,14 +46,6 @@ fn promote(accounts: &Accounts, user: &User, force: bool) -> Result<User, AdminE
     confirm(question, force)?;
     output::note(&"note: the user keeps the password; one that was given here is not used");
     Ok(accounts.edit_user(user.id, UserChanges { role: Some(Role::Admin), ..UserChanges::default() })?)
-}
-
-/// An administrator who cannot sign in is none.
-fn no_password(email: &Email) -> AdminError {
-    AdminError::Password(format!(
-        "{email} has an account without a password, which cannot be given one yet\n\
-         Make the administrator with another address."
-    ))
 }
 
 fn invalid_email(error: impl std::fmt::Display) -> AdminError {

@@ -9,7 +9,7 @@ use tollgate_domain::{
 };
 use tollgate_store::{NewKey, NewUser};
 
-use super::only_for_administrators;
+use super::{UserChanges, only_for_administrators};
 use crate::{
     Accounts, AccountsError,
     field::Faults,
@@ -89,6 +89,21 @@ impl Accounts {
         let password_hash = Some(self.passwords.hash(&wish.password, &*self.random)?);
         self.stores.users.create(&NewUser { user: user.clone(), password_hash }, None).map_err(taken)?;
         Ok(user)
+    }
+
+    /// Makes a user who has no password yet an administrator who can sign in.
+    ///
+    /// # Errors
+    /// [`AccountsError::Invalid`], [`AccountsError::NotFound`], or the store's.
+    pub fn promote_with_password(&self, user: &User, password: &SecretString) -> Result<User, AccountsError> {
+        let mut faults = Faults::default();
+        self.passwords.judge("password", password, user.email.as_ref(), &mut faults);
+        faults.none()?;
+        let hash = self.passwords.hash(password, &*self.random)?;
+        if !self.stores.users.set_password(user.id, &hash, self.now())? {
+            return Err(AccountsError::NotFound("user"));
+        }
+        self.edit_user(user.id, UserChanges { role: Some(Role::Admin), ..UserChanges::default() })
     }
 
     /// Makes a key for somebody, and the somebody where needed. A user's own ceilings do not apply.

@@ -107,6 +107,9 @@ impl UserStore for Away {
     fn edit(&self, _: UserId, _: Edit<User>, _: Time) -> Result<Option<User>, StoreError> {
         away()
     }
+    fn set_password(&self, _: UserId, _: &str, _: Time) -> Result<bool, StoreError> {
+        away()
+    }
     fn list(&self, _: &PageRequest, _: Option<&str>) -> Result<Page<User>, StoreError> {
         away()
     }

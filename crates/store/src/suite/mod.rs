@@ -35,6 +35,7 @@ macro_rules! suite {
         $case!(user, an_edit_changes_what_it_says_and_the_time);
         $case!(user, edits_at_the_same_time_all_count);
         $case!(user, who_is_no_longer_admin_has_no_key_that_is);
+        $case!(user, a_password_takes_the_place_of_what_was_there);
         $case!(user, users_are_listed_newest_first_without_repeats);
         $case!(user, a_search_finds_parts_without_case);
 

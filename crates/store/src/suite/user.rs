@@ -167,6 +167,22 @@ pub fn who_is_no_longer_admin_has_no_key_that_is(stores: &Stores) {
     assert_eq!(stores.keys.by_id(plain).unwrap().unwrap().key.updated_at, given::at(0));
 }
 
+/// A password is set where there was none and replaced where there was one, and whoever remembers the user
+/// learns of it.
+pub fn a_password_takes_the_place_of_what_was_there(stores: &Stores) {
+    let plain = crate::NewUser { password_hash: None, ..given::user() };
+    stores.users.create(&plain, None).unwrap();
+    let (id, email) = (plain.user.id, plain.user.email.unwrap());
+    let before = stores.changes.latest().unwrap();
+    for hash in ["$2b$04$one", "$2b$04$two"] {
+        assert!(stores.users.set_password(id, hash, given::at(9)).unwrap());
+        let known = stores.users.by_email(&email).unwrap().unwrap();
+        assert_eq!((known.password_hash.as_deref(), known.user.updated_at), (Some(hash), given::at(9)));
+    }
+    assert_eq!(stores.changes.since(before, 10).unwrap().changes, vec![Change::User(id); 2]);
+    assert!(!stores.users.set_password(given::user().user.id, "x", given::at(9)).unwrap());
+}
+
 /// Pages follow each other without repeats or losses, in descending order of the ids.
 pub fn users_are_listed_newest_first_without_repeats(stores: &Stores) {
     let mut made: Vec<UserId> = (0..25).map(|_| given::stored_user(stores)).collect();

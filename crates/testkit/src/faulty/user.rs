@@ -26,6 +26,10 @@ impl UserStore for Wrapped<dyn UserStore> {
         self.call("users.edit", |inner| inner.edit(id, edit, now))
     }
 
+    fn set_password(&self, id: UserId, hash: &str, now: Time) -> Result<bool, StoreError> {
+        self.call("users.set_password", |inner| inner.set_password(id, hash, now))
+    }
+
     fn list(&self, page: &PageRequest, search: Option<&str>) -> Result<Page<User>, StoreError> {
         self.call("users.list", |inner| inner.list(page, search))
     }
