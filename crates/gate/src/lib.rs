@@ -1,6 +1,6 @@
 //! The line: authenticate, authorise, limit, reserve, forward, settle, record.
 //!
-//! **Owns** the way of every gated request, one file a step ([`line`] shows them in a row), the ports
+//! **Owns** the way of every gated request, one file a step ([`mod@line`] shows them in a row), the ports
 //! [`Upstream`] and [`Blocking`], and the [`Refusal`]s that callers can meet.
 //!
 //! **Must never see** a database, a server, an HTTP client or a runtime: a program gives it adapters and
