@@ -53,7 +53,8 @@ fn try_it(config: &Config, address: SocketAddr) -> String {
     let here = format!("http://{}", reachable(address));
     [
         format!("  KEY=$(curl -s {here}/api/auth/register -H 'Content-Type: application/json' \\"),
-        "    -d '{\"email\":\"you'$(date +%s)-$$'@example.com\",\"password\":\"correct horse\"}' \\".to_owned(),
+        "    -d '{\"email\":\"you'$(date +%s)-$$'@example.com\",\"password\":\"correct horse\"}' \\"
+            .to_owned(),
         "    | sed 's/.*\"key\":\"\\([^\"]*\\)\".*/\\1/')".to_owned(),
         format!("  curl -s {here}/v1/chat/completions -H \"Authorization: Bearer $KEY\" \\"),
         "    -H 'Content-Type: application/json' \\".to_owned(),
