@@ -146,14 +146,13 @@ impl Catalogue {
                 provider.models.iter().map(|model| (model.as_str(), provider.name.as_ref())).collect()
             });
         }
-        let provider = |model: &'_ Model| model.candidates.first().map(|(name, _)| Arc::clone(name));
         self.models
             .iter()
-            .filter_map(|model| {
-                let name = provider(model).unwrap_or_else(|| Arc::from(ECHO));
-                let (key, _) = self.providers.get_key_value(&name)?;
-                Some((model.name.as_str(), key.as_ref()))
+            .map(|model| {
+                let provider = model.candidates.first().map_or(ECHO, |(provider, _)| provider.as_ref());
+                (model.name.as_str(), provider)
             })
+            .filter(|(_, provider)| self.providers.contains_key(*provider))
             .collect()
     }
 }

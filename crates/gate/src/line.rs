@@ -77,11 +77,6 @@ impl Line {
         Self { shared, upstream }
     }
 
-    /// What is shared with the other workers' lines.
-    pub fn shared(&self) -> &Arc<Shared> {
-        &self.shared
-    }
-
     /// Serves a call to its end, and answers on `reply`. To be run as a task of its own: whoever waits for
     /// the answer may go away, and the call is settled and recorded all the same.
     pub async fn run(self, call: Call, reply: oneshot::Sender<Reply>) {
