@@ -146,7 +146,7 @@ impl tollgate_store::EventStore for Events {
         Ok(StreamId(1))
     }
 
-    fn append(&self, _: StreamId, _: i64, events: Arc<[UsageEvent]>) -> Result<(), StoreError> {
+    fn append(&self, _: StreamId, _: i64, events: Arc<[UsageEvent]>, _: Duration) -> Result<(), StoreError> {
         let mut state = self.state();
         state.calls += 1;
         let mut state = self.turned.wait_while(state, |state| state.held).unwrap();

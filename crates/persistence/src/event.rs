@@ -1,6 +1,6 @@
 //! `EventStore`: appending; the fold is in `fold.rs`.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use diesel::prelude::*;
 use tollgate_domain::{Time, UsageEvent};
@@ -34,7 +34,13 @@ impl EventStore for Database {
         })
     }
 
-    fn append(&self, stream: StreamId, first_seq: i64, events: Arc<[UsageEvent]>) -> Result<(), StoreError> {
+    fn append(
+        &self,
+        stream: StreamId,
+        first_seq: i64,
+        events: Arc<[UsageEvent]>,
+        _patience: Duration,
+    ) -> Result<(), StoreError> {
         if events.len() > MAX_GROUP {
             return Err(StoreError::Rejected(format!("a group has at most {MAX_GROUP} events").into()));
         }

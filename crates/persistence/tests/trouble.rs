@@ -9,6 +9,7 @@ use std::{
         mpsc::sync_channel,
     },
     thread,
+    time::Duration,
 };
 
 use chrono::TimeDelta;
@@ -39,6 +40,9 @@ impl Randomness for Counting {
 }
 
 static NUMBERS: Counting = Counting(AtomicI64::new(1));
+
+/// How long a test waits for an append where nothing is wrong.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn at(seconds: i64) -> Time {
     Time::from_timestamp(1_795_262_400, 0).unwrap() + TimeDelta::seconds(seconds)
@@ -254,7 +258,7 @@ fn a_pool_without_a_free_connection_is_unavailable() {
 }
 
 fn append(stores: &Stores, first_seq: i64, event: UsageEvent) -> Result<(), StoreError> {
-    stores.events.append(tollgate_store::StreamId(1), first_seq, Arc::from([event]))
+    stores.events.append(tollgate_store::StreamId(1), first_seq, Arc::from([event]), PATIENCE)
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Usage events: appended by one writer, folded into sums by one folder.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tollgate_domain::{Environment, KeyId, Time, UsageEvent, UserId};
 
@@ -44,12 +44,21 @@ pub trait EventStore: Send + Sync {
     fn open_stream(&self, now: Time) -> Result<StreamId, StoreError>;
 
     /// Appends at most [`MAX_GROUP`] events, numbered from `first_seq` on, and returns when they are on
-    /// disk. Events that are there already (by time and id) are passed over, so a group may be sent
-    /// again.
+    /// disk, or after `patience` without a verdict. Events that are there already (by time and id) are
+    /// passed over, so a group may be sent again.
     ///
     /// # Errors
-    /// `Rejected` when a value is refused: no event of the group is there then.
-    fn append(&self, stream: StreamId, first_seq: i64, events: Arc<[UsageEvent]>) -> Result<(), StoreError>;
+    /// `Rejected` when a value is refused: no event of the group is there then. After `Unavailable` there
+    /// was perhaps only no verdict, and the group may still come to be on disk: send the same events under
+    /// the same numbers again, or go on with a new stream; other events under these numbers might never
+    /// be folded.
+    fn append(
+        &self,
+        stream: StreamId,
+        first_seq: i64,
+        events: Arc<[UsageEvent]>,
+        patience: Duration,
+    ) -> Result<(), StoreError>;
 
     /// Adds at most `limit` events past the cursor to all sums and moves the cursor, in one transaction;
     /// only one fold runs at a time, whoever asks.

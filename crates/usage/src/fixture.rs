@@ -180,7 +180,13 @@ impl EventStore for HeldStore {
         Ok(StreamId(7))
     }
 
-    fn append(&self, stream: StreamId, first_seq: i64, events: Arc<[UsageEvent]>) -> Result<(), StoreError> {
+    fn append(
+        &self,
+        stream: StreamId,
+        first_seq: i64,
+        events: Arc<[UsageEvent]>,
+        _: Duration,
+    ) -> Result<(), StoreError> {
         let mut state = self.call();
         assert_eq!(stream, StreamId(7));
         let mood = state.mood;

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use serde_json::json;
 use tollgate_config::system::{OsRandomness, SystemClock};
@@ -147,7 +149,7 @@ fn list_shows_the_columns_and_the_sums_of_seven_days() {
         let events: Vec<_> = [(1, 12_000), (6, 340), (8, 5)]
             .map(|(days, tokens)| used(&key, now() - TimeDelta::days(days), tokens))
             .into();
-        stores.events.append(stream, 1, events.into()).unwrap();
+        stores.events.append(stream, 1, events.into(), Duration::from_secs(10)).unwrap();
         while stores.events.fold(1_000, now()).unwrap().more {}
 
         let ran = site.run(&["list"]);
@@ -283,7 +285,7 @@ fn an_id_may_be_cut_to_a_unique_beginning() {
 fn a_running_server_keeps_its_lock_and_learns_of_the_change() {
     on_each_database(|site| {
         let db = site.db.as_ref().unwrap();
-        let lock = ServerLock::take(&db.settings().url, std::time::Duration::ZERO).unwrap();
+        let lock = ServerLock::take(&db.settings().url, Duration::ZERO).unwrap();
         let stores = db.stores();
         let id = a_key(site);
         let before = stores.changes.latest().unwrap();

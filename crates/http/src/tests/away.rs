@@ -173,7 +173,7 @@ impl EventStore for Away {
     fn open_stream(&self, _: Time) -> Result<StreamId, StoreError> {
         away()
     }
-    fn append(&self, _: StreamId, _: i64, _: Arc<[UsageEvent]>) -> Result<(), StoreError> {
+    fn append(&self, _: StreamId, _: i64, _: Arc<[UsageEvent]>, _: Duration) -> Result<(), StoreError> {
         away()
     }
     fn fold(&self, _: u32, _: Time) -> Result<Folded, StoreError> {

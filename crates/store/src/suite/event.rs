@@ -22,15 +22,15 @@ pub fn a_group_sent_again_counts_once(stores: &Stores) {
     let key = given::stored_key(stores, user);
     let group: Arc<[UsageEvent]> = (0..3).map(|n| given::event(user, key, given::at(n))).collect();
     let stream = stores.events.open_stream(given::at(0)).unwrap();
-    stores.events.append(stream, 1, Arc::clone(&group)).unwrap();
-    stores.events.append(stream, 1, Arc::clone(&group)).unwrap();
+    stores.events.append(stream, 1, Arc::clone(&group), given::PATIENCE).unwrap();
+    stores.events.append(stream, 1, Arc::clone(&group), given::PATIENCE).unwrap();
     assert_eq!(given::fold(stores), 3);
-    stores.events.append(stream, 1, Arc::clone(&group)).unwrap();
+    stores.events.append(stream, 1, Arc::clone(&group), given::PATIENCE).unwrap();
     let other = stores.events.open_stream(given::at(0)).unwrap();
     assert_ne!(stream, other);
     let more = [group.to_vec(), vec![given::event(user, key, given::at(3))]].concat();
-    stores.events.append(other, 1, more.into()).unwrap();
-    stores.events.append(other, 5, Arc::from([])).unwrap();
+    stores.events.append(other, 1, more.into(), given::PATIENCE).unwrap();
+    stores.events.append(other, 5, Arc::from([]), given::PATIENCE).unwrap();
     assert_eq!(given::fold(stores), 1);
     let used = stores.usage.quota_used(user, Environment::Live, Month::of(given::at(0))).unwrap();
     assert_eq!(used, 4 * 150);
@@ -49,13 +49,13 @@ pub fn a_refused_group_leaves_nothing(stores: &Stores) {
     ];
     for bad in bad {
         let group = Arc::from([good(), bad, good()]);
-        let error = stores.events.append(stream, 1, group).unwrap_err();
+        let error = stores.events.append(stream, 1, group, given::PATIENCE).unwrap_err();
         assert!(matches!(error, StoreError::Rejected(_)), "{error:?}");
     }
     let over: Arc<[UsageEvent]> = (0..=crate::event::MAX_GROUP).map(|_| good()).collect();
-    assert!(matches!(stores.events.append(stream, 1, over), Err(StoreError::Rejected(_))));
+    assert!(matches!(stores.events.append(stream, 1, over, given::PATIENCE), Err(StoreError::Rejected(_))));
     assert_eq!(given::fold(stores), 0);
-    stores.events.append(stream, 1, Arc::from([good(), good()])).unwrap();
+    stores.events.append(stream, 1, Arc::from([good(), good()]), given::PATIENCE).unwrap();
     assert_eq!(given::fold(stores), 2);
 }
 
@@ -158,7 +158,7 @@ pub fn sums_are_those_of_the_events_whoever_folds(stores: &Stores) {
             scope.spawn(move || {
                 let stream = stores.events.open_stream(given::at(0)).unwrap();
                 for (group, seq) in part.chunks(25).zip((1..).step_by(25)) {
-                    stores.events.append(stream, seq, Arc::from(group)).unwrap();
+                    stores.events.append(stream, seq, Arc::from(group), given::PATIENCE).unwrap();
                 }
                 writing.fetch_sub(1, Ordering::Release);
             });

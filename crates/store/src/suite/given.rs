@@ -1,8 +1,11 @@
 //! What cases start from.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use chrono::TimeDelta;
@@ -13,6 +16,9 @@ use tollgate_domain::{
 };
 
 use crate::{Folded, NewKey, NewSession, NewUser, Stores};
+
+/// How long a case waits for an append: longer than any takes.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A keyless generator: nothing here is secret, and every number comes once.
 pub struct Numbers;
@@ -177,7 +183,7 @@ pub fn event(user: UserId, key: KeyId, time: Time) -> UsageEvent {
 pub fn append(stores: &Stores, events: &[UsageEvent]) {
     let stream = stores.events.open_stream(at(0)).unwrap();
     for (group, seq) in events.chunks(crate::event::MAX_GROUP).zip((1..).step_by(crate::event::MAX_GROUP)) {
-        stores.events.append(stream, seq, Arc::from(group)).unwrap();
+        stores.events.append(stream, seq, Arc::from(group), PATIENCE).unwrap();
     }
 }
 

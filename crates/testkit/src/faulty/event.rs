@@ -1,6 +1,6 @@
 //! Usage events.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tollgate_domain::{Time, UsageEvent};
 use tollgate_store::{Admitted, EventStore, Folded, StoreError, StreamId};
@@ -12,8 +12,14 @@ impl EventStore for Wrapped<dyn EventStore> {
         self.call("events.open_stream", |inner| inner.open_stream(now))
     }
 
-    fn append(&self, stream: StreamId, first_seq: i64, events: Arc<[UsageEvent]>) -> Result<(), StoreError> {
-        self.call("events.append", |inner| inner.append(stream, first_seq, events))
+    fn append(
+        &self,
+        stream: StreamId,
+        first_seq: i64,
+        events: Arc<[UsageEvent]>,
+        patience: Duration,
+    ) -> Result<(), StoreError> {
+        self.call("events.append", |inner| inner.append(stream, first_seq, events, patience))
     }
 
     fn fold(&self, limit: u32, now: Time) -> Result<Folded, StoreError> {

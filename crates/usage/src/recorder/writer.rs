@@ -20,6 +20,8 @@ use super::{
 
 /// The pause before a group is sent again while the database is away.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
+/// How long one append may take.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// How long a closing writer goes on trying while the database is away.
 const CLOSING_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -94,7 +96,7 @@ impl Writer {
     pub fn run(mut self) {
         while let Some(group) = self.unwritten.pop().or_else(|| self.next_group()) {
             let started = Instant::now();
-            let verdict = self.store.append(self.stream, self.next_seq, Arc::clone(&group.events));
+            let verdict = self.store.append(self.stream, self.next_seq, Arc::clone(&group.events), PATIENCE);
             metrics::histogram!("tollgate_record_commit_seconds").record(started.elapsed());
             match verdict {
                 Ok(()) => self.stored(group),
