@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use tollgate_domain::{Month, quota::QuotaState};
-use tollgate_usage::{Admission, Denied, QuotaAsk};
+use tollgate_usage::{Admission, Denied, NoPlace, QuotaAsk};
 
 use crate::{
     Line, Refusal, blocking,
@@ -32,7 +32,7 @@ impl Line {
     /// A 429, which leaves its event and counts nothing, or a 503, which leaves nothing.
     pub(crate) async fn reserve(&self, mut pass: Pass) -> Result<Hold, Refused> {
         let shared = &self.shared;
-        let place = shared.recorder.reserve(pass.ask.scope.user).ok_or(Refusal::Overloaded)?;
+        let place = shared.recorder.reserve(pass.ask.scope.user)?;
         match self.admit_tightly(&mut pass).await? {
             Ok(Admission { ticket, readings, quota, output_limit }) => {
                 (pass.event.time, pass.event.month) = (ticket.time, ticket.month);
@@ -104,6 +104,16 @@ impl Line {
         pass.ask.now = self.shared.clock.now();
         pass.ask.quota.month = Month::of(pass.ask.now);
         self.shared.meter.admit(&pass.ask).await
+    }
+}
+
+impl From<NoPlace> for Refused {
+    fn from(none: NoPlace) -> Self {
+        let refusal = match none {
+            NoPlace::Full => Refusal::Overloaded,
+            NoPlace::Unavailable => Refusal::StoreUnavailable,
+        };
+        refusal.into()
     }
 }
 

@@ -17,4 +17,4 @@ pub mod recorder;
 pub use fold::Folder;
 pub use memory::MemoryMeter;
 pub use meter::{Admission, Ask, Denied, Meter, Outcome, QuotaAsk, Reading, Readings, Scope, Ticket};
-pub use recorder::{NotRecorded, Place, Recorder, RecorderSettings};
+pub use recorder::{NoPlace, NotRecorded, Place, Recorder, RecorderSettings};

@@ -38,6 +38,17 @@ pub struct RecorderSettings {
 #[error("the request could not be recorded")]
 pub struct NotRecorded;
 
+/// Nothing can be admitted, because nothing more could be recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoPlace {
+    /// As many requests are open as may be, over all or of this user, or the recorder is closed.
+    #[error("too many requests are open")]
+    Full,
+    /// Neither the database nor the spool takes events.
+    #[error("events cannot be recorded")]
+    Unavailable,
+}
+
 /// The recorder's door.
 pub struct Recorder {
     places: Arc<Places>,
@@ -74,10 +85,19 @@ impl Recorder {
         Ok(Self { places, queue, refusals: Arc::default(), thread: Mutex::new(Some(thread)) })
     }
 
-    /// Takes a place for a request of `user`; `None` when none is left, the user has half of them, or the
-    /// recorder is closed.
-    pub fn reserve(&self, user: UserId) -> Option<Place> {
+    /// Takes a place for a request of `user`.
+    ///
+    /// # Errors
+    /// [`NoPlace`] says whether it is worth while to come back at once.
+    pub fn reserve(&self, user: UserId) -> Result<Place, NoPlace> {
         Places::take(&self.places, user)
+    }
+
+    /// Notes how far a request that still runs has come, as the event that it would be if it ended now: so
+    /// the next start records it should this process be killed. Waits for nothing; a later note of the same
+    /// request takes the place of an earlier one.
+    pub fn keep_open(&self, place: &Place, event: UsageEvent) {
+        place.keep(event);
     }
 
     /// Writes `event` in the place that was taken for it, and returns when it is on disk.

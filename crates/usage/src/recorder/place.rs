@@ -8,7 +8,9 @@ use std::{
     },
 };
 
-use tollgate_domain::UserId;
+use tollgate_domain::{UsageEvent, UserId};
+
+use super::NoPlace;
 
 /// Locks over which users are spread.
 const SHARDS: usize = 64;
@@ -27,6 +29,12 @@ pub struct Place {
     user: UserId,
 }
 
+impl Place {
+    /// Notes how far its request has come.
+    #[expect(clippy::unused_self, clippy::needless_pass_by_value, reason = "kept by the next change")]
+    pub fn keep(&self, _event: UsageEvent) {}
+}
+
 impl Places {
     pub fn new(max_open: usize) -> Self {
         let by_user = (0..SHARDS).map(|_| Mutex::default()).collect();
@@ -42,15 +50,15 @@ impl Places {
         self.open.load(Ordering::SeqCst)
     }
 
-    pub fn take(places: &Arc<Self>, user: UserId) -> Option<Place> {
+    pub fn take(places: &Arc<Self>, user: UserId) -> Result<Place, NoPlace> {
         if places.closed.load(Ordering::SeqCst) {
-            return None;
+            return Err(NoPlace::Full);
         }
         if places.open.fetch_add(1, Ordering::SeqCst) >= places.max_open || !places.take_for(user) {
             places.open.fetch_sub(1, Ordering::SeqCst);
-            return None;
+            return Err(NoPlace::Full);
         }
-        Some(Place { places: Arc::clone(places), user })
+        Ok(Place { places: Arc::clone(places), user })
     }
 
     fn take_for(&self, user: UserId) -> bool {

@@ -18,7 +18,7 @@ fn start(store: &Arc<HeldStore>, settings: RecorderSettings) -> Arc<Recorder> {
 
 /// A place, whoever must take it.
 fn place(recorder: &Recorder) -> Place {
-    (1..=100).find_map(|number| recorder.reserve(user(number))).unwrap()
+    (1..=100).find_map(|number| recorder.reserve(user(number)).ok()).unwrap()
 }
 
 fn send(recorder: &Recorder, numbers: impl IntoIterator<Item = u32>) {
@@ -102,7 +102,7 @@ fn threads_never_take_more_places_than_there_are() {
             })
         };
         let threads: Vec<_> = (0..100_u32).map(take).collect();
-        threads.into_iter().filter_map(|thread| thread.join().unwrap()).collect()
+        threads.into_iter().filter_map(|thread| thread.join().unwrap().ok()).collect()
     });
     // Takers that are refused take no place, but may keep another from taking it for a moment.
     assert!(taken.len() <= 50 && !taken.is_empty(), "{}", taken.len());
@@ -119,7 +119,7 @@ fn a_place_is_kept_until_its_event_is_on_disk() {
     held(&store, &recorder);
     send(&recorder, [1]);
     assert_eq!(recorder.open(), 2);
-    assert!(recorder.reserve(user(9)).is_none());
+    assert!(recorder.reserve(user(9)).is_err());
     store.let_go();
     recorder.close();
     assert_eq!(recorder.open(), 0);
@@ -300,7 +300,7 @@ fn closing_writes_what_is_queued_and_admits_nobody_after() {
     store.let_go();
     closed();
     assert_eq!(store.ids(), (0..=4).map(id).collect::<Vec<_>>());
-    assert!(recorder.reserve(user(1)).is_none());
+    assert!(recorder.reserve(user(1)).is_err());
     assert_eq!(soon(recorder.record(late, event(9))), Err(NotRecorded));
     recorder.note(event(10));
     recorder.close();
@@ -329,7 +329,7 @@ fn without_a_writer_nothing_is_admitted() {
     assert_eq!(soon(recorder.record(place(&recorder), event(1))), Err(NotRecorded));
     let asking = Arc::clone(&recorder);
     on_thread(move || {
-        while asking.reserve(user(2)).is_some() {
+        while asking.reserve(user(2)).is_ok() {
             thread::yield_now();
         }
     })();
