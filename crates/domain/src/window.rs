@@ -6,11 +6,14 @@
 //! and one leaves at most a bucket's width late. Adding is commutative: a replay in any order gives
 //! the same window.
 
+mod bytes;
+
 use std::collections::VecDeque;
 
 use chrono::TimeDelta;
 
 use crate::Time;
+pub use bytes::NotWindows;
 
 /// One of the three windows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -242,6 +245,25 @@ impl Windows {
         for window in &mut self.0 {
             window.add(time, count);
         }
+    }
+
+    /// Counts what `other` counted too: the same as adding each of its admissions.
+    pub fn merge(&mut self, other: &Self) {
+        for (own, others) in self.0.iter_mut().zip(&other.0) {
+            if own.buckets.is_empty() {
+                own.clone_from(others);
+                continue;
+            }
+            for (time, count) in others.entries() {
+                own.add(time, count);
+            }
+        }
+    }
+
+    /// The newest admission that lies in any of them, rounded up to the millisecond; `None` when there is
+    /// none.
+    pub fn newest(&self) -> Option<Time> {
+        self.0.iter().filter_map(|window| window.entries().last()).map(|(time, _)| time).max()
     }
 
     /// Takes one request admitted at `time` back from all three.
