@@ -74,11 +74,11 @@ fn latest(conn: &mut Conn) -> Result<i64, Failure> {
 
 impl ChangeStore for Database {
     fn latest(&self) -> Result<i64, StoreError> {
-        self.read(latest)
+        self.lookup(latest)
     }
 
     fn since(&self, after: i64, limit: u32) -> Result<Changes, StoreError> {
-        let (latest, rows) = self.read(|conn| {
+        let (latest, rows) = self.lookup(move |conn| {
             snapshot(conn, |conn| {
                 let rows: Vec<(i64, String, Id)> = changes::table
                     .filter(changes::id.gt(after))

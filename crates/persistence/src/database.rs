@@ -1,20 +1,35 @@
-//! The one value behind all ports: how reads and writes reach the database.
+//! The one value behind all ports: how reads and writes reach the database, and how long callers wait.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{sync::Arc, time::Duration};
 
-use diesel::r2d2::{ManageConnection, R2D2Connection};
 use tollgate_domain::Clock;
 use tollgate_store::{Change, ChangeListener, StoreError};
 
 use crate::{
-    both::{Conn, write_tx},
+    appender::Appender,
+    both::{Conn, snapshot, write_tx},
     change,
     checkpoint::Checkpoints,
     failure::Failure,
     pg,
     pool::{self, DbPool, Manager},
+    threads::Threads,
     writer::{Queue, Writer},
 };
+
+/// How long a caller waits for one row by its key: requests wait for it.
+const LOOKUP: Duration = Duration::from_secs(2);
+/// How long a caller waits for what people do with accounts and keys.
+const CONTROL: Duration = Duration::from_secs(5);
+/// How long a caller waits for sums and lists; the database goes on a little less long.
+const REPORT: Duration = Duration::from_secs(15);
+/// How long the server's own work waits: the fold, the partitions.
+pub const UPKEEP: Duration = Duration::from_secs(35);
+/// The least that a caller waits for SQLite's one writer: longer than a statement waits for another process.
+const SQLITE_WRITE: Duration = Duration::from_secs(10);
+/// The most threads that wait for Postgres, those that were given up among them. Those hold a connection of
+/// the pool each, so that most of these are always free.
+const MAX_THREADS: usize = 64;
 
 /// An open database; it implements every port, each in the file of its noun.
 pub struct Database {
@@ -28,16 +43,16 @@ pub struct Database {
     pub clock: Arc<dyn Clock>,
 }
 
-/// What differs in writing.
+/// What differs in reaching it.
 pub enum Side {
-    /// Writes go through the pool; events through a connection of their own, opened when first needed.
+    /// Everything goes through the pool, on threads that may be given up; events have their own.
     Postgres {
-        /// That connection.
-        appender: Mutex<Option<Conn>>,
-        /// What opens it.
-        manager: Manager,
+        /// Those threads.
+        threads: Threads,
+        /// Events' own.
+        appender: Appender,
     },
-    /// All writes go through one connection.
+    /// Reads go through the pool, all writes through one connection.
     Sqlite {
         /// Its thread.
         writer: Writer,
@@ -47,17 +62,40 @@ pub enum Side {
 }
 
 impl Side {
-    /// Postgres, before the first event.
-    pub const fn postgres(manager: Manager) -> Self {
-        Self::Postgres { appender: Mutex::new(None), manager }
+    /// Postgres, before the first thread.
+    pub fn postgres(manager: Manager) -> Self {
+        Self::Postgres { threads: Threads::new("database", MAX_THREADS), appender: Appender::new(manager) }
     }
 }
 
 impl Database {
-    /// Reads with a connection of the pool.
-    pub fn read<T>(&self, work: impl FnOnce(&mut Conn) -> Result<T, Failure>) -> Result<T, StoreError> {
-        let mut conn = pool::take(&self.pool)?;
-        Ok(work(&mut conn)?)
+    /// Reads what people ask for of accounts and keys.
+    pub fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Conn) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.within(CONTROL, work)
+    }
+
+    /// Reads what requests wait for: a row or a few by their key.
+    pub fn lookup<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Conn) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.within(LOOKUP, work)
+    }
+
+    /// Reads what may take long, sums and lists, on one unmoving state of the database.
+    pub fn report<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Conn) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.within(REPORT, move |conn| {
+            snapshot(conn, |conn| {
+                pg::for_report(conn)?;
+                work(conn)
+            })
+        })
     }
 
     /// Writes in one transaction.
@@ -65,14 +103,25 @@ impl Database {
         &self,
         work: impl FnOnce(&mut Conn) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.write_within(CONTROL, work)
+    }
+
+    /// Writes in one transaction, for whose verdict the caller waits at most `patience`; without one it may
+    /// still be written. SQLite's one writer is given [`SQLITE_WRITE`] at least.
+    pub fn write_within<T: Send + 'static>(
+        &self,
+        patience: Duration,
+        work: impl FnOnce(&mut Conn) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, StoreError> {
         match &self.side {
-            Side::Postgres { .. } => self.read(|conn| write_tx(conn, work)),
-            Side::Sqlite { writer, .. } => writer.write(Queue::Others, work),
+            Side::Postgres { .. } => self.within(patience, |conn| write_tx(conn, work)),
+            Side::Sqlite { writer, .. } => writer.write(Queue::Others, patience.max(SQLITE_WRITE), work),
         }
     }
 
     /// Writes in one transaction what memories must learn of: the changes that `work` names are numbered
-    /// as its last step, and told to this process before the caller goes on.
+    /// as its last step, and told to this process before the caller goes on. Where the caller gave up on the
+    /// verdict, this process learns of them as all others do.
     pub fn change<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Conn) -> Result<(T, Vec<Change>), Failure> + Send + 'static,
@@ -89,35 +138,34 @@ impl Database {
         Ok(value)
     }
 
-    /// Appends events by one statement on the connection kept for it, or, where it takes several, in one
-    /// transaction from the record queue of the one writer.
+    /// Appends events, and waits at most `patience` for the verdict: by one statement on a connection kept
+    /// for it, or, where it takes several, in one transaction from the record queue of the one writer.
     pub fn record(
         &self,
+        patience: Duration,
         work: impl FnOnce(&mut Conn) -> Result<(), Failure> + Send + 'static,
     ) -> Result<(), StoreError> {
-        let (appender, manager) = match &self.side {
-            Side::Sqlite { writer, .. } => return writer.write(Queue::Records, work),
-            Side::Postgres { appender, manager } => (appender, manager),
-        };
-        let mut place = appender.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut conn = match place.take() {
-            Some(conn) => conn,
-            None => open_appender(manager)?,
-        };
-        // One statement, so a transaction of its own.
-        let result = work(&mut conn).map_err(StoreError::from);
-        // After anything but a refusal the connection may be dead or busy: the next group gets a new one.
-        if !conn.is_broken() && matches!(result, Ok(()) | Err(StoreError::Rejected(_))) {
-            *place = Some(conn);
+        match &self.side {
+            Side::Postgres { appender, .. } => appender.append(patience, work),
+            Side::Sqlite { writer, .. } => writer.write(Queue::Records, patience, work),
         }
-        result
     }
-}
 
-fn open_appender(manager: &Manager) -> Result<Conn, StoreError> {
-    let mut conn = manager.connect().map_err(StoreError::unavailable)?;
-    if let Conn::Pg(conn) = &mut conn {
-        pg::for_appending(conn).map_err(StoreError::unavailable)?;
+    /// Runs `work` with a connection of the pool. The pool tests a connection before it gives it, so that
+    /// too is done where a thread can be given up; a file answers where the caller stands.
+    pub fn within<T: Send + 'static>(
+        &self,
+        patience: Duration,
+        work: impl FnOnce(&mut Conn) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let pool = self.pool.clone();
+        let run = move || {
+            let mut conn = pool::take(&pool)?;
+            Ok(work(&mut conn)?)
+        };
+        match &self.side {
+            Side::Postgres { threads, .. } => threads.run(patience, run),
+            Side::Sqlite { .. } => run(),
+        }
     }
-    Ok(conn)
 }

@@ -8,7 +8,7 @@ use tollgate_store::{Admitted, EventStore, Folded, StoreError, StreamId, event::
 
 use crate::{
     both::{Conn, MultiBackend},
-    database::{Database, Side},
+    database::{Database, Side, UPKEEP},
     failure::Failure,
     fold,
     rows::event::EventRow,
@@ -39,7 +39,7 @@ impl EventStore for Database {
         stream: StreamId,
         first_seq: i64,
         events: Arc<[UsageEvent]>,
-        _patience: Duration,
+        patience: Duration,
     ) -> Result<(), StoreError> {
         if events.len() > MAX_GROUP {
             return Err(StoreError::Rejected(format!("a group has at most {MAX_GROUP} events").into()));
@@ -47,7 +47,7 @@ impl EventStore for Database {
         if events.is_empty() {
             return Ok(());
         }
-        self.record(move |conn| {
+        self.record(patience, move |conn| {
             let rows: Vec<_> = events
                 .iter()
                 .zip(first_seq..)
@@ -66,13 +66,13 @@ impl EventStore for Database {
             Side::Sqlite { .. } => PIECE_SQLITE,
         };
         let limit = limit.min(piece);
-        self.write(move |conn| fold::run(conn, limit))
+        self.write_within(UPKEEP, move |conn| fold::run(conn, limit))
     }
 
     fn admitted_since(&self, since: Time, each: &mut dyn FnMut(Admitted)) -> Result<(), StoreError> {
         let mut last = None;
         loop {
-            let rows = self.read(|conn| admitted(conn, since.into(), last))?;
+            let rows = self.report(move |conn| admitted(conn, since.into(), last))?;
             for (id, time, user, key, environment) in &rows {
                 last = Some((*time, *id));
                 each(Admitted {

@@ -55,9 +55,10 @@ impl KeyStore for Database {
     }
 
     fn by_hash(&self, hash: &KeyHash) -> Result<Option<ApiKey>, StoreError> {
-        self.read(|conn| {
+        let hash = hash.0;
+        self.lookup(move |conn| {
             let row = api_keys::table
-                .filter(api_keys::hash.eq(hash.0.as_slice()))
+                .filter(api_keys::hash.eq(hash.as_slice()))
                 .select(KeyRow::as_select())
                 .first(conn)
                 .optional()?;
@@ -66,7 +67,7 @@ impl KeyStore for Database {
     }
 
     fn by_id(&self, id: KeyId) -> Result<Option<ListedKey>, StoreError> {
-        self.read(|conn| {
+        self.read(move |conn| {
             let row: Option<ListedRow> =
                 with_totals!().filter(api_keys::id.eq(Id::from(id))).first(conn).optional()?;
             Ok(row.map(listed).transpose()?)
@@ -74,7 +75,8 @@ impl KeyStore for Database {
     }
 
     fn list(&self, filter: &KeyFilter, page: &PageRequest) -> Result<Page<ListedKey>, StoreError> {
-        self.read(|conn| {
+        let (filter, page) = (*filter, *page);
+        self.report(move |conn| {
             let mut query = with_totals!().into_boxed::<MultiBackend>();
             if let Some(user) = filter.user {
                 query = query.filter(api_keys::user_id.eq(Id::from(user)));
@@ -140,7 +142,7 @@ impl KeyStore for Database {
     }
 
     fn editor(&self, user: UserId) -> Result<Option<EditorKey>, StoreError> {
-        self.read(|conn| editor(conn, user.into()))
+        self.read(move |conn| editor(conn, user.into()))
     }
 
     fn create_editor(&self, key: &NewKey) -> Result<EditorKey, StoreError> {
@@ -162,7 +164,7 @@ impl KeyStore for Database {
         let Some((first, last)) = range(prefix) else {
             return Ok(Vec::new());
         };
-        self.read(|conn| {
+        self.read(move |conn| {
             let ids: Vec<Id> = api_keys::table
                 .filter(api_keys::id.between(first, last))
                 .order(api_keys::id)

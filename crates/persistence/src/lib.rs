@@ -14,6 +14,7 @@
 //! To add a method to a port: a test in the suite of `tollgate-store`, then here in the noun's file. To add
 //! a table or a column: a migration of the same name for both databases, `schema.rs`, and the noun's rows.
 
+mod appender;
 mod both;
 mod change;
 mod checkpoint;
@@ -35,6 +36,7 @@ pub mod settings;
 mod sqlite;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod threads;
 mod types;
 mod usage;
 mod user;

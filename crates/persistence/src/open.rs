@@ -16,7 +16,7 @@ use tollgate_store::{ChangeListener, StoreError, Stores};
 use crate::{
     both::Conn,
     checkpoint::Checkpoints,
-    database::{Database, Side},
+    database::{Database, Side, UPKEEP},
     failure::Failure,
     migrate, pg,
     pool::{self, Manager},
@@ -181,7 +181,7 @@ impl Db {
     /// # Errors
     /// `Unavailable` where it does not.
     pub fn ping(&self) -> Result<(), StoreError> {
-        self.database.read(|conn| Ok(crate::both::batch(conn, "SELECT 1")?))
+        self.database.lookup(|conn| Ok(crate::both::batch(conn, "SELECT 1")?))
     }
 
     /// Makes the partitions that the months from `now` on need; at least once a day. SQLite has none.
@@ -189,7 +189,7 @@ impl Db {
     /// # Errors
     /// See [`StoreError`].
     pub fn ensure_partitions(&self, now: Time) -> Result<(), StoreError> {
-        self.database.read(|conn| match conn {
+        self.database.within(UPKEEP, move |conn| match conn {
             Conn::Pg(conn) => pg::ensure_partitions(conn, now),
             Conn::Sqlite(_) => Ok(()),
         })

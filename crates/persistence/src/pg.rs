@@ -19,20 +19,28 @@ use crate::{
 };
 
 /// Each connection's settings. Everything is in our schema, and nothing that others may write to is searched.
+/// Statements end before the patience of who waits for them.
 const SESSION: &str = "\
     SET client_min_messages TO warning; \
     SET search_path TO tollgate; \
     SET timezone TO 'UTC'; \
     SET synchronous_commit TO on; \
-    SET statement_timeout TO '30s'; \
-    SET lock_timeout TO '10s'; \
+    SET statement_timeout TO '4s'; \
+    SET lock_timeout TO '3s'; \
     SET idle_in_transaction_session_timeout TO '60s'";
 /// How long one group of events may take.
 const APPEND_TIMEOUT: &str = "SET statement_timeout TO '3s'; SET lock_timeout TO '3s'";
-/// What libpq is told unless the URL says otherwise: how soon an absent server is noticed.
-const DEFAULT_OPTIONS: [(&str, &str); 4] = [
+/// How long each statement of the transaction of a report may take.
+const REPORT_TIMEOUT: &str = "SET LOCAL statement_timeout TO '14s'";
+/// How long each statement of the transaction of a fold, or of a month's partition, may take.
+const UPKEEP_TIMEOUT: &str = "SET LOCAL statement_timeout TO '30s'; SET LOCAL lock_timeout TO '10s'";
+/// What libpq is told unless the URL says otherwise: how soon an absent server is noticed. (One that hangs is not: its
+/// system still answers for it.)
+const DEFAULT_OPTIONS: [(&str, &str); 6] = [
     ("connect_timeout", "2"),
     ("keepalives_idle", "15"),
+    ("keepalives_interval", "5"),
+    ("keepalives_count", "3"),
     ("tcp_user_timeout", "10000"),
     ("application_name", "tollgate"),
 ];
@@ -52,6 +60,14 @@ pub fn connect(url: &SecretString) -> Result<PgConnection, Error> {
 /// Makes a connection one that appends events.
 pub fn for_appending(conn: &mut PgConnection) -> QueryResult<()> {
     conn.batch_execute(APPEND_TIMEOUT)
+}
+
+/// Lets the present transaction take as long as a report may.
+pub fn for_report(conn: &mut Conn) -> QueryResult<()> {
+    if let Conn::Pg(conn) = conn {
+        conn.batch_execute(REPORT_TIMEOUT)?;
+    }
+    Ok(())
 }
 
 fn with_defaults(url: &str) -> String {
@@ -84,9 +100,11 @@ pub fn lock_key(conn: &mut Conn, id: Id) -> QueryResult<()> {
     Ok(())
 }
 
-/// Waits until no other fold runs, and holds others off until the end of the transaction.
+/// Waits until no other fold runs, and holds others off until the end of the transaction, which
+/// may take as long as a fold may.
 pub fn lock_fold(conn: &mut Conn) -> QueryResult<()> {
     if let Conn::Pg(conn) = conn {
+        conn.batch_execute(UPKEEP_TIMEOUT)?;
         event_streams::table.find(0).select(event_streams::id).for_update().execute(conn)?;
     }
     Ok(())
@@ -111,6 +129,7 @@ pub fn ensure_partitions(conn: &mut PgConnection, now: Time) -> Result<(), Failu
 /// appends; events that went to the default partition meanwhile move into it.
 fn ensure_partition(conn: &mut PgConnection, month: Month) -> Result<(), Failure> {
     let name = format!("usage_events_{}", month.to_string().replace('-', "_"));
+    conn.batch_execute(UPKEEP_TIMEOUT)?;
     sql_query(format!("SELECT pg_advisory_xact_lock({PARTITIONS_LOCK})")).execute(conn)?;
     let found: Exists = sql_query("SELECT to_regclass($1) IS NOT NULL AS exists")
         .bind::<Text, _>(format!("tollgate.{name}"))

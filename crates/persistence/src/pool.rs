@@ -12,8 +12,9 @@ use crate::{
     sqlite::{self, Access},
 };
 
-/// How long a caller waits for a free connection.
-pub const CONNECTION_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a caller waits for a free connection: less than anybody's patience, so that a busy pool is not
+/// taken for a database that does not answer.
+pub const CONNECTION_TIMEOUT: Duration = Duration::from_millis(1_500);
 
 /// Connections that callers share.
 pub type DbPool = Pool<Manager>;

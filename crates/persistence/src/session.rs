@@ -32,7 +32,7 @@ impl SessionStore for Database {
     }
 
     fn by_id(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
-        self.read(|conn| {
+        self.lookup(move |conn| {
             let row =
                 sessions::table.find(Id::from(id)).select(SessionRow::as_select()).first(conn).optional()?;
             Ok(row.map(Session::from))

@@ -14,7 +14,7 @@ use tollgate_domain::{Environment, KeyId, Month, Time, UserId};
 use tollgate_store::{KeyTotals, Stats, StoreError, Totals, UsageScope, UsageStore};
 
 use crate::{
-    both::{Conn, MultiBackend, snapshot},
+    both::{Conn, MultiBackend},
     database::Database,
     failure::Failure,
     fold::quarter_of,
@@ -101,7 +101,7 @@ macro_rules! within {
 
 impl UsageStore for Database {
     fn quota_used(&self, user: UserId, environment: Environment, month: Month) -> Result<u64, StoreError> {
-        let tokens: Option<i64> = self.read(|conn| {
+        let tokens: Option<i64> = self.lookup(move |conn| {
             Ok(quota_used::table
                 .find((Id::from(user), environment.as_str(), month.number()))
                 .select(quota_used::tokens)
@@ -112,17 +112,16 @@ impl UsageStore for Database {
     }
 
     fn stats(&self, scope: &UsageScope, from: Time, to: Time) -> Result<Stats, StoreError> {
-        let span = Span { scope, from: quarter_of(from.into()), to: quarter_of(to.into()) };
-        self.read(|conn| {
-            snapshot(conn, |conn| {
-                let by_day = by_day(conn, span)?;
-                Ok(Stats {
-                    totals: by_day.iter().fold(Totals::default(), |sum, (_, day)| add(sum, day)),
-                    latency: latency(conn, span)?,
-                    by_day,
-                    by_model: by_model(conn, span)?,
-                    by_endpoint: by_endpoint(conn, span)?,
-                })
+        let (scope, from, to) = (*scope, quarter_of(from.into()), quarter_of(to.into()));
+        self.report(move |conn| {
+            let span = Span { scope: &scope, from, to };
+            let by_day = by_day(conn, span)?;
+            Ok(Stats {
+                totals: by_day.iter().fold(Totals::default(), |sum, (_, day)| add(sum, day)),
+                latency: latency(conn, span)?,
+                by_day,
+                by_model: by_model(conn, span)?,
+                by_endpoint: by_endpoint(conn, span)?,
             })
         })
     }
@@ -132,7 +131,7 @@ impl UsageStore for Database {
 
         let ids: Vec<_> = keys.iter().map(|key| Id::from(*key)).collect();
         let sum = |column: &str| sql::<BigInt>(&format!("CAST(SUM({column}) AS bigint)"));
-        let rows: Vec<(Id, i64, i64)> = self.read(|conn| {
+        let rows: Vec<(Id, i64, i64)> = self.report(move |conn| {
             Ok(table
                 .filter(api_key_id.eq_any(ids))
                 .filter(quarter.ge(quarter_of(from.into())))

@@ -32,11 +32,12 @@ impl UserStore for Database {
     }
 
     fn by_id(&self, id: UserId) -> Result<Option<User>, StoreError> {
-        self.read(|conn| find(conn, id.into()))
+        self.lookup(move |conn| find(conn, id.into()))
     }
 
     fn by_email(&self, email: &Email) -> Result<Option<Credentials>, StoreError> {
-        self.read(|conn| {
+        let email = email.clone();
+        self.read(move |conn| {
             let row: Option<(UserRow, Option<String>)> = users::table
                 .filter(users::email.eq(email.as_str()))
                 .select((UserRow::as_select(), users::password_hash))
@@ -52,7 +53,8 @@ impl UserStore for Database {
         if external_id.contains('\0') {
             return Ok(None);
         }
-        self.read(|conn| {
+        let external_id = external_id.to_owned();
+        self.read(move |conn| {
             let row = users::table
                 .filter(users::external_id.eq(external_id))
                 .select(UserRow::as_select())
@@ -95,13 +97,14 @@ impl UserStore for Database {
         if search.is_some_and(|search| search.contains(['\0', '\n'])) {
             return Ok(Page { items: Vec::new(), next: None });
         }
-        self.read(|conn| {
+        let (page, search) = (*page, search.map(containing));
+        self.report(move |conn| {
             let mut query = users::table.select(UserRow::as_select()).into_boxed::<MultiBackend>();
             if let Some(after) = page.after {
                 query = query.filter(users::id.lt(Id(after)));
             }
             if let Some(search) = search {
-                query = query.filter(users::search.like(containing(search)).escape('\\'));
+                query = query.filter(users::search.like(search).escape('\\'));
             }
             let rows: Vec<UserRow> =
                 query.order(users::id.desc()).limit(i64::from(page.limit).saturating_add(1)).load(conn)?;

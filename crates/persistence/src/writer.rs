@@ -6,8 +6,11 @@
 use std::{
     collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc},
-    thread::{self, JoinHandle},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        mpsc::{self, RecvTimeoutError},
+    },
+    thread,
     time::{Duration, Instant},
 };
 
@@ -24,8 +27,10 @@ use crate::{
 const MAX_RECORDS: usize = 64;
 /// The most other writes that wait.
 const MAX_OTHERS: usize = 256;
-/// How long a caller waits for a place in a full queue.
+/// How long a caller waits for a place in a full queue, at most.
 const PLACE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long the end waits for the writes that wait; another process may hold the file's lock.
+const CLOSING_TIMEOUT: Duration = Duration::from_secs(10);
 
 type Job = Box<dyn FnOnce(&mut Conn) + Send>;
 
@@ -43,6 +48,8 @@ struct Waiting {
     records: VecDeque<Job>,
     others: VecDeque<Job>,
     closed: bool,
+    /// The thread is done.
+    ended: bool,
 }
 
 impl Waiting {
@@ -68,7 +75,7 @@ struct Shared {
     waiting: Mutex<Waiting>,
     /// A job came, or the end.
     came: Condvar,
-    /// A job was taken.
+    /// A job was taken, or the thread is done.
     went: Condvar,
 }
 
@@ -79,10 +86,9 @@ impl Shared {
     }
 }
 
-/// The write connection's thread. Dropping it does what waits, and joins it.
+/// The write connection's thread. Dropping it does what waits, as far as there is time for it.
 pub struct Writer {
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
 }
 
 impl Writer {
@@ -92,36 +98,50 @@ impl Writer {
     /// The system gives no thread.
     pub fn start(conn: Conn, manager: Manager) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
-        let thread = thread::Builder::new().name("sqlite-writer".to_owned()).spawn({
+        thread::Builder::new().name("sqlite-writer".to_owned()).spawn({
             let shared = Arc::clone(&shared);
-            move || work(&shared, conn, &manager)
+            move || {
+                work(&shared, conn, &manager);
+                shared.waiting().ended = true;
+                shared.went.notify_all();
+            }
         })?;
-        Ok(Self { shared, thread: Some(thread) })
+        Ok(Self { shared })
     }
 
-    /// Runs `job` in a transaction of its own and waits for what comes of it.
+    /// Runs `job` in a transaction of its own and waits at most `patience` for what comes of it; it may
+    /// still be done afterwards.
     ///
     /// # Errors
-    /// The job's; `Unavailable` where the queue stays full or the job panicked.
+    /// The job's; `Unavailable` where the queue stays full, where the job panicked, and after `patience`.
     pub fn write<T: Send + 'static>(
         &self,
         queue: Queue,
+        patience: Duration,
         job: impl FnOnce(&mut Conn) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (answer, answered) = mpsc::sync_channel(1);
+        let started = Instant::now();
         self.enqueue(
             queue,
+            patience.min(PLACE_TIMEOUT),
             Box::new(move |conn| {
-                // Who asked waits for it; if not, nobody needs the answer.
+                // Who asked may have given up.
                 answer.send(write_tx(conn, job)).ok();
             }),
         )?;
-        let result = answered.recv().map_err(|_dropped| StoreError::unavailable("the write was given up"))?;
+        let left = patience.saturating_sub(started.elapsed());
+        let result = answered.recv_timeout(left).map_err(|error| {
+            StoreError::unavailable(match error {
+                RecvTimeoutError::Timeout => "the write takes too long",
+                RecvTimeoutError::Disconnected => "the write was given up",
+            })
+        })?;
         Ok(result?)
     }
 
-    fn enqueue(&self, queue: Queue, job: Job) -> Result<(), StoreError> {
-        let end = Instant::now() + PLACE_TIMEOUT;
+    fn enqueue(&self, queue: Queue, patience: Duration, job: Job) -> Result<(), StoreError> {
+        let end = Instant::now() + patience;
         let mut waiting = self.shared.waiting();
         loop {
             let (jobs, limit) = waiting.of(queue);
@@ -141,11 +161,14 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        self.shared.waiting().closed = true;
+        let mut waiting = self.shared.waiting();
+        waiting.closed = true;
         self.shared.came.notify_all();
-        if let Some(thread) = self.thread.take() {
-            // Jobs' panics are caught; there is nothing to learn from the thread's end.
-            thread.join().ok();
+        let ended = self.shared.went.wait_timeout_while(waiting, CLOSING_TIMEOUT, |waiting| !waiting.ended);
+        let (waiting, _) = ended.unwrap_or_else(PoisonError::into_inner);
+        if !waiting.ended {
+            // Whoever waited for these has given up, and knows that they may not be there.
+            tracing::error!("writes that waited for the database's file were given up");
         }
     }
 }
@@ -199,6 +222,9 @@ mod tests {
         sqlite::{self, Access},
     };
 
+    /// Longer than any test may take.
+    const LONG: Duration = Duration::from_secs(60);
+
     fn writer() -> (tempfile::TempDir, Writer) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("t.db");
@@ -221,7 +247,7 @@ mod tests {
                     released.recv().unwrap();
                     Ok(())
                 };
-                writer.write(Queue::Others, block).unwrap();
+                writer.write(Queue::Others, LONG, block).unwrap();
             });
             started.recv().unwrap();
             for queue in [Queue::Records, Queue::Others].repeat(3) {
@@ -231,7 +257,7 @@ mod tests {
                         order.lock().unwrap().push(queue);
                         Ok(())
                     };
-                    writer.write(queue, note).unwrap();
+                    writer.write(queue, LONG, note).unwrap();
                 });
             }
             let all_wait = || {
@@ -250,17 +276,17 @@ mod tests {
     #[test]
     fn a_panic_ends_neither_the_thread_nor_the_callers_wait() {
         let (_folder, writer) = writer();
-        writer.write(Queue::Others, |conn| Ok(batch(conn, "CREATE TABLE t (x INTEGER)")?)).unwrap();
+        writer.write(Queue::Others, LONG, |conn| Ok(batch(conn, "CREATE TABLE t (x INTEGER)")?)).unwrap();
         let error = writer
-            .write::<()>(Queue::Others, |conn| {
+            .write::<()>(Queue::Others, LONG, |conn| {
                 batch(conn, "INSERT INTO t VALUES (1)")?;
                 panic!("in the middle of a transaction");
             })
             .unwrap_err();
         assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
         // What it wrote is gone, and the next write is as good as ever.
-        writer.write(Queue::Others, |conn| Ok(batch(conn, "CREATE UNIQUE INDEX u ON t (x)")?)).unwrap();
-        writer.write(Queue::Records, |conn| Ok(batch(conn, "INSERT INTO t VALUES (1)")?)).unwrap();
+        writer.write(Queue::Others, LONG, |conn| Ok(batch(conn, "CREATE UNIQUE INDEX u ON t (x)")?)).unwrap();
+        writer.write(Queue::Records, LONG, |conn| Ok(batch(conn, "INSERT INTO t VALUES (1)")?)).unwrap();
     }
 
     #[test]
@@ -276,15 +302,36 @@ mod tests {
                     released.recv().unwrap();
                     Ok(())
                 };
-                writer.write(Queue::Others, block).unwrap();
+                writer.write(Queue::Others, LONG, block).unwrap();
             });
             started.recv().unwrap();
             for _ in 0..MAX_RECORDS {
-                writer.enqueue(Queue::Records, Box::new(|_| ())).unwrap();
+                writer.enqueue(Queue::Records, LONG, Box::new(|_| ())).unwrap();
             }
-            let result = writer.write(Queue::Records, |_| Ok(()));
+            let result = writer.write(Queue::Records, LONG, |_| Ok(()));
             release.send(()).unwrap();
             assert!(matches!(result, Err(StoreError::Unavailable(_))), "{result:?}");
         });
+    }
+
+    #[test]
+    fn whoever_gives_up_waiting_is_told_so_and_the_write_is_done_all_the_same() {
+        let (_folder, writer) = writer();
+        writer.write(Queue::Others, LONG, |conn| Ok(batch(conn, "CREATE TABLE t (x INTEGER)")?)).unwrap();
+        let (release, released) = sync_channel::<()>(0);
+        let slow = move |conn: &mut Conn| {
+            released.recv().unwrap();
+            Ok(batch(conn, "INSERT INTO t VALUES (1)")?)
+        };
+        let given_up = writer.write(Queue::Others, Duration::from_millis(20), slow);
+        assert!(matches!(given_up, Err(StoreError::Unavailable(_))), "{given_up:?}");
+        let behind = writer.write(Queue::Records, Duration::from_millis(20), |conn| {
+            Ok(batch(conn, "INSERT INTO t VALUES (2)")?)
+        });
+        assert!(matches!(behind, Err(StoreError::Unavailable(_))), "{behind:?}");
+        release.send(()).unwrap();
+        let both_are_there = "CREATE TABLE u AS SELECT 1 / (count(*) = 2) AS x FROM t; \
+                              CREATE TABLE v (x INTEGER NOT NULL); INSERT INTO v SELECT x FROM u";
+        writer.write(Queue::Others, LONG, |conn| Ok(batch(conn, both_are_there)?)).unwrap();
     }
 }

@@ -24,6 +24,8 @@ pub const RECORD_COMMIT: &str = "tollgate_record_commit_seconds";
 pub const RECORD_GROUP_SIZE: &str = "tollgate_record_group_size";
 /// Refusals that were not recorded under a flood.
 pub const RECORD_DROPPED_REFUSALS: &str = "tollgate_record_dropped_refusals_total";
+/// Threads that were given up because the database did not answer in time.
+pub const DATABASE_GIVEN_UP: &str = "tollgate_database_given_up_total";
 /// How long the fold took.
 pub const FOLD: &str = "tollgate_fold_seconds";
 /// Events that were folded into sums.
@@ -73,7 +75,7 @@ const fn seconds(name: &'static str, buckets: &'static [f64], help: &'static str
     Metric { name, kind: Kind::Histogram(buckets), unit: Unit::Seconds, help }
 }
 
-pub(crate) const ALL: [Metric; 15] = [
+pub(crate) const ALL: [Metric; 16] = [
     counter(REQUESTS, "Answers of the server"),
     seconds(REQUEST_DURATION, REQUEST_SECONDS, "How long gated answers took, to their last byte"),
     counter(TOKENS, "Tokens that were recorded"),
@@ -88,6 +90,7 @@ pub(crate) const ALL: [Metric; 15] = [
         help: "Events of a commit",
     },
     counter(RECORD_DROPPED_REFUSALS, "Refusals that were not recorded under a flood"),
+    counter(DATABASE_GIVEN_UP, "Threads given up because the database did not answer in time"),
     seconds(FOLD, COMMIT_SECONDS, "How long the fold took"),
     counter(FOLD_EVENTS, "Events that were folded into sums"),
     gauge(OPEN_REQUESTS, "Requests between admission and record"),
