@@ -11,7 +11,10 @@ use tollgate_config::{
 };
 use tollgate_domain::{Clock, Pepper, Randomness};
 use tollgate_gate::{Authenticator, Line, LineSettings, Shared};
-use tollgate_http::{HttpSettings, MetricsAccess, MetricsSource, Pools, Readiness, State, gate::Worker};
+use tollgate_http::{
+    HttpSettings, MetricsAccess, MetricsSource, Pools, Readiness, State,
+    gate::{Bodies, Worker, WorkerTimer},
+};
 use tollgate_persistence::{Db, ServerLock, Settings, Url};
 use tollgate_providers::{HttpUpstream, Providers};
 use tollgate_store::{Directory, Stores};
@@ -132,9 +135,11 @@ fn worker(
 ) -> Result<Arc<dyn Fn() -> Worker + Send + Sync>, StartError> {
     let providers = Providers::new(catalogue::providers(config), clock)?;
     let max_body_bytes = usize::try_from(config.performance.max_gate_body_bytes).unwrap_or(usize::MAX);
+    let bodies = Arc::<Bodies>::default();
     Ok(Arc::new(move || {
         let upstream = Rc::new(HttpUpstream::new(Arc::clone(&providers)));
-        Worker { line: Line::new(Arc::clone(&shared), upstream), max_body_bytes }
+        let line = Line::new(Arc::clone(&shared), upstream, Rc::new(WorkerTimer));
+        Worker { line, max_body_bytes, bodies: Arc::clone(&bodies) }
     }))
 }
 

@@ -1,5 +1,7 @@
 //! May they: the permission that the route asks for, then what the body asks for.
 
+use std::task::Poll;
+
 use bytes::Bytes;
 use tollgate_domain::{Permission, UsageEvent};
 
@@ -23,21 +25,30 @@ impl Line {
     }
 
     /// # Errors
-    /// A 403, which leaves its event and counts nothing.
+    /// A 403, which leaves its event and counts nothing; or what became of a body that never came whole,
+    /// which leaves nothing.
     pub(crate) async fn authorise(&self, caller: Caller, call: Call) -> Result<Grant, Refused> {
         let mut event = event::begin(&self.shared, &caller, &call);
         let endpoint = call.endpoint;
         if let Some(missing) = missing(&caller, endpoint) {
             return Err(self.forbid(&caller, event, Refusal::PermissionDenied(missing)).await);
         }
-        let request = match call.body.await {
+        let mut body = call.body;
+        let (body, waited) = match futures::poll!(&mut body) {
+            Poll::Ready(body) => (body, false),
+            Poll::Pending => (body.await, true),
+        };
+        let request = match body {
             Ok(body) => {
                 event.request_bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
                 read(endpoint, &body)
             }
-            Err(error) => Err(refusal_of(error)),
+            Err(error) => Err(refusal_of(error)?),
         };
-        // A body may take its time, and the key may have been revoked or narrowed meanwhile.
+        if !waited {
+            return Ok(Grant { caller, endpoint, event, request });
+        }
+        // The key may have been revoked or narrowed meanwhile.
         let caller = self.shared.authenticator.authenticate(&call.credential).await?;
         if let Some(missing) = missing(&caller, endpoint) {
             return Err(self.forbid(&caller, event, Refusal::PermissionDenied(missing)).await);
@@ -69,11 +80,18 @@ fn read(endpoint: Endpoint, body: &Bytes) -> Result<Option<Request>, Refusal> {
     }
 }
 
-fn refusal_of(error: BodyError) -> Refusal {
+/// The refusal that goes on to be counted.
+///
+/// # Errors
+/// The refusal of what counts nothing.
+fn refusal_of(error: BodyError) -> Result<Refusal, Refusal> {
     match error {
-        BodyError::TooLarge(limit) => Refusal::TooLarge(limit),
-        BodyError::TooSlow => Refusal::TooSlow,
-        BodyError::Broken => Refusal::Malformed("it broke off".to_owned()),
-        BodyError::NotJson => Refusal::NotJson,
+        BodyError::TooLarge(limit) => Ok(Refusal::TooLarge(limit)),
+        BodyError::TooSlow => Ok(Refusal::TooSlow),
+        BodyError::Broken => Ok(Refusal::Malformed("its encoding is broken".to_owned())),
+        BodyError::NotJson => Ok(Refusal::NotJson),
+        // Half a request is none, and nobody is there to be answered.
+        BodyError::HalfSent => Err(Refusal::Malformed("it broke off".to_owned())),
+        BodyError::NoRoom => Err(Refusal::Overloaded),
     }
 }

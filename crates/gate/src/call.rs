@@ -56,8 +56,12 @@ pub enum BodyError {
     TooLarge(usize),
     /// It did not come in time.
     TooSlow,
-    /// It broke off, or its encoding is wrong.
+    /// Its encoding is wrong.
     Broken,
+    /// Its sender went away in the middle of it.
+    HalfSent,
+    /// The bodies that are being read take all the memory that they may.
+    NoRoom,
     /// It is not JSON by its own account.
     NotJson,
 }

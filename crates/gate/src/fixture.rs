@@ -36,13 +36,18 @@ use Environment::Live;
 
 use crate::{
     Authenticator, Blocking, BodyError, Call, Catalogue, Endpoint, Line, LineSettings, ProviderInfo, Refusal,
-    Reply, ReplyStream, Shared, Upstream, UpstreamAnswer, UpstreamError, UpstreamRequest,
-    reply::Metered,
+    Reply, ReplyStream, Shared, Timer, Upstream, UpstreamAnswer, UpstreamError, UpstreamRequest,
+    reply::{CutOff, Metered},
     upstream::{Completion, Frame, FrameKind, ReportedUsage},
 };
 
 /// Beyond this a test that waits for a condition has failed; nothing that works comes near it.
 const FAILED: Duration = Duration::from_secs(60);
+
+/// The steps in which time passes: shorter than any that the line waits.
+const STEP: Duration = Duration::from_millis(500);
+/// Stands in a test's view of a stream where it breaks off.
+pub const CUT_OFF: &str = "(cut off)";
 
 pub fn at(text: &str) -> Time {
     text.parse().unwrap()
@@ -73,6 +78,35 @@ impl Randomness for Counting {
         let length = buffer.len().min(8);
         let start = buffer.len() - length;
         buffer[start..].copy_from_slice(&number[8 - length..]);
+    }
+}
+
+/// Time that passes when the test says so.
+#[derive(Default)]
+pub struct HandTimer {
+    passed: Cell<Duration>,
+    sleeps: RefCell<Vec<(Duration, oneshot::Sender<()>)>>,
+}
+
+impl Timer for HandTimer {
+    fn sleep(&self, time: Duration) -> LocalBoxFuture<'static, ()> {
+        let (wake, woken) = oneshot::channel();
+        self.sleeps.borrow_mut().push((self.passed.get() + time, wake));
+        woken.map(|woken| woken.expect("it sleeps until it is woken")).boxed_local()
+    }
+}
+
+impl HandTimer {
+    fn advance(&self, by: Duration) {
+        self.passed.set(self.passed.get() + by);
+        let mut sleeps = self.sleeps.borrow_mut();
+        let due = sleeps.extract_if(.., |(until, _)| *until <= self.passed.get());
+        due.for_each(|(_, wake)| wake.send(()).unwrap_or_default());
+    }
+
+    /// How many sleep.
+    pub fn sleeping(&self) -> usize {
+        self.sleeps.borrow().iter().filter(|(_, wake)| !wake.is_canceled()).count()
     }
 }
 
@@ -437,6 +471,7 @@ pub struct House {
     pub rows: Arc<Rows>,
     pub lookups: Arc<AtOnce>,
     pub upstream: Rc<Player>,
+    pub timer: Rc<HandTimer>,
     pub clock: Arc<SetClock>,
     pub secret: String,
     pool: LocalPool,
@@ -548,9 +583,10 @@ impl House {
             },
         };
         let upstream = Rc::<Player>::default();
-        let line = Line::new(Arc::new(shared), Rc::clone(&upstream) as _);
+        let timer = Rc::<HandTimer>::default();
+        let line = Line::new(Arc::new(shared), Rc::clone(&upstream) as _, Rc::clone(&timer) as _);
         let pool = LocalPool::new();
-        Self { line, meter, recorder, events, rows, lookups, upstream, clock, secret, pool }
+        Self { line, meter, recorder, events, rows, lookups, upstream, timer, clock, secret, pool }
     }
 
     pub fn plain() -> Self {
@@ -649,14 +685,28 @@ impl House {
         }
     }
 
-    /// The next chunk of a stream; `None` at its end.
-    pub fn next(&mut self, stream: &mut (impl Stream<Item = Bytes> + Unpin)) -> Option<String> {
-        let chunk = self.until("a chunk", |_| stream.next().now_or_never());
-        chunk.map(|chunk| String::from_utf8(chunk.to_vec()).unwrap())
+    /// Lets time pass, in steps between which the tasks go as far as they can.
+    pub fn pass(&mut self, time: Duration) {
+        let mut left = time;
+        self.stall();
+        while !left.is_zero() {
+            let step = left.min(STEP);
+            self.clock.advance(TimeDelta::from_std(step).unwrap());
+            self.timer.advance(step);
+            self.stall();
+            left -= step;
+        }
+    }
+
+    /// The next chunk of a stream, [`CUT_OFF`] where it breaks off; `None` at its end.
+    pub fn next(&mut self, stream: &mut ReplyStream) -> Option<String> {
+        let chunk = self.until("a chunk", |_| stream.next().now_or_never())?;
+        let text = |chunk: Bytes| String::from_utf8(chunk.to_vec()).unwrap();
+        Some(chunk.map_or_else(|CutOff| CUT_OFF.to_owned(), text))
     }
 
     /// All that is left of a stream.
-    pub fn rest(&mut self, stream: &mut (impl Stream<Item = Bytes> + Unpin)) -> String {
+    pub fn rest(&mut self, stream: &mut ReplyStream) -> String {
         let mut rest = String::new();
         while let Some(chunk) = self.next(stream) {
             rest.push_str(&chunk);

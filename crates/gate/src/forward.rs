@@ -1,5 +1,6 @@
 //! Do it: the only step that waits for the network. Turns a `Hold` into a `Flight`.
 
+mod beat;
 mod open;
 mod stream;
 
@@ -14,7 +15,9 @@ use crate::{
     upstream::{Completion, ProviderError},
     usage,
 };
-pub(crate) use open::Open;
+#[cfg(test)]
+pub(crate) use beat::{BEAT, CLIENT_PAUSE};
+pub(crate) use open::{Closed, Open};
 
 /// An admitted request that was carried out, one way or another. Dropped, it is settled with what was
 /// observed, and recorded. Only forwarding makes one.
@@ -36,6 +39,13 @@ pub(crate) enum Ending {
     Streamed { job: Box<Job>, id: Option<String>, chunks: Chunks, broken: Option<Refusal> },
     /// The client has gone, with the answer's head or without.
     Gone { answered: bool },
+}
+
+impl Ending {
+    /// Whether no other status can be sent any more: the client has one, or has gone.
+    pub const fn is_answered(&self) -> bool {
+        matches!(self, Self::Streamed { .. } | Self::Gone { .. })
+    }
 }
 
 /// Statuses of a provider that are about the request itself, and so are the caller's.
@@ -75,7 +85,7 @@ impl Line {
             stream: job.request.stream,
         };
         open.take_off(job.request.prompt.clone());
-        let answer = reply.unless_gone(self.upstream.send(request)).await;
+        let answer = reply.unless_gone(open.during(self.upstream.send(request))).await;
         open.note_first_byte();
         match answer {
             Err(Gone) => Ending::Gone { answered: false },
@@ -84,6 +94,7 @@ impl Line {
             Ok(Ok(UpstreamAnswer::Whole(completion))) => {
                 let told = completion.usage.as_ref().and_then(usage::from_report).is_some();
                 open.observe(if told { "" } else { &completion.text }, completion.usage);
+                open.count_long().await;
                 Ending::Whole { job, completion, reply }
             }
             Ok(Ok(UpstreamAnswer::Stream(frames))) => {

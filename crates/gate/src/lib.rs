@@ -1,7 +1,7 @@
 //! The line: authenticate, authorise, limit, reserve, forward, settle, record.
 //!
 //! **Owns** the way of every gated request, one file a step ([`mod@line`] shows them in a row), the ports
-//! [`Upstream`] and [`Blocking`], and the [`Refusal`]s that callers can meet.
+//! [`Upstream`], [`Blocking`] and [`Timer`], and the [`Refusal`]s that callers can meet.
 //!
 //! **Must never see** a database, a server, an HTTP client or a runtime: a program gives it adapters and
 //! runs each call as a task of its own.
@@ -26,6 +26,7 @@ pub mod reply;
 mod request;
 mod reserve;
 mod settle;
+mod timer;
 mod tokenizer;
 pub mod upstream;
 mod usage;
@@ -36,5 +37,7 @@ pub use call::{BodyError, Call, Endpoint};
 pub use catalogue::{Catalogue, Model, ProviderInfo};
 pub use line::{Line, LineSettings, Shared};
 pub use refusal::{FieldError, Refusal};
-pub use reply::{Metered, Reply, ReplyStream};
+pub use reply::{CutOff, Metered, Reply, ReplyStream};
+pub use timer::Timer;
+pub use tokenizer::warm_up;
 pub use upstream::{Upstream, UpstreamAnswer, UpstreamError, UpstreamRequest};

@@ -9,7 +9,7 @@ use tollgate_store::Stores;
 use tollgate_usage::{Meter, Recorder};
 
 use crate::{
-    Authenticator, Blocking, Call, Catalogue, Refusal, Reply, Upstream,
+    Authenticator, Blocking, Call, Catalogue, Refusal, Reply, Timer, Upstream,
     reply::{Metered, ReplyTo},
 };
 
@@ -57,6 +57,7 @@ pub struct Shared {
 pub struct Line {
     pub(crate) shared: Arc<Shared>,
     pub(crate) upstream: Rc<dyn Upstream>,
+    pub(crate) timer: Rc<dyn Timer>,
 }
 
 /// A refusal, and how the caller stands where that is known.
@@ -72,9 +73,9 @@ impl From<Refusal> for Refused {
 }
 
 impl Line {
-    /// A line that sends what it admits to `upstream`.
-    pub fn new(shared: Arc<Shared>, upstream: Rc<dyn Upstream>) -> Self {
-        Self { shared, upstream }
+    /// A line that sends what it admits to `upstream`, and waits by `timer`.
+    pub fn new(shared: Arc<Shared>, upstream: Rc<dyn Upstream>, timer: Rc<dyn Timer>) -> Self {
+        Self { shared, upstream, timer }
     }
 
     /// Serves a call to its end, and answers on `reply`. To be run as a task of its own: whoever waits for

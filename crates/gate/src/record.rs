@@ -3,12 +3,13 @@
 use bytes::Bytes;
 use serde::Serialize;
 use tollgate_domain::quota::QuotaState;
+use tollgate_usage::{Reading, Readings};
 
 use crate::{
     Endpoint, Line, Refusal,
-    forward::{Ending, Flight, Open},
+    forward::{Closed, Ending, Flight, Open},
     limit::Job,
-    reply::{Chunks, Gone, Metered, Reply},
+    reply::{Gone, Metered, Reply},
     settle::{Bill, Plain},
 };
 
@@ -17,16 +18,21 @@ const END: &str = "data: [DONE]\n\n";
 impl Line {
     pub(crate) async fn record(&self, bill: Bill) {
         let Flight { mut open, metered, ending } = bill.0;
-        let (used, held, recorded) = open.close().await;
+        let Closed { used, held, recorded } = open.close(ending.is_answered()).await;
         count(&open);
-        let metered =
-            Metered { quota: metered.quota.map(|quota| QuotaState { used, held, ..quota }), ..metered };
+        let readings = if open.event.counts { metered.readings } else { without_this(metered.readings) };
+        let quota = metered.quota.map(|quota| QuotaState { used, held, ..quota });
         // Who has gone away misses the answer, not the record.
-        finish(&open, ending, metered, recorded).await.unwrap_or_default();
+        finish(open, ending, Metered { readings, quota }, recorded).await.unwrap_or_default();
     }
 }
 
-async fn finish(open: &Open, ending: Ending, metered: Metered, recorded: bool) -> Result<(), Gone> {
+/// The windows without the request that turned out not to count.
+fn without_this(readings: Readings) -> Readings {
+    readings.map(|reading| Reading { used: reading.used.saturating_sub(1), ..reading })
+}
+
+async fn finish(mut open: Open, ending: Ending, metered: Metered, recorded: bool) -> Result<(), Gone> {
     let unrecorded = |refusal: Refusal| if recorded { refusal } else { Refusal::StoreUnavailable };
     let refused = |refusal: Refusal| Reply::Refused { refusal: Box::new(refusal), metered: Some(metered) };
     match ending {
@@ -48,20 +54,22 @@ async fn finish(open: &Open, ending: Ending, metered: Metered, recorded: bool) -
         }
         Ending::Streamed { job, id, mut chunks, broken } => {
             let broken = if recorded { broken } else { Some(Refusal::StoreUnavailable) };
-            end_stream(open, &job, id, &metered, &mut chunks, broken).await
+            let last = last_event(&open, &job, id, &metered, broken);
+            open.pass(&mut chunks, last).await?;
+            chunks.end();
+            Ok(())
         }
     }
 }
 
 /// The end marker, or what honestly stands in its place.
-async fn end_stream(
+fn last_event(
     open: &Open,
     job: &Job,
     id: Option<String>,
     metered: &Metered,
-    chunks: &mut Chunks,
     broken: Option<Refusal>,
-) -> Result<(), Gone> {
+) -> Bytes {
     let last = match (broken, job.endpoint) {
         (Some(refusal), _) => error_event(&refusal),
         (None, Endpoint::LlmCompletion) => {
@@ -69,7 +77,7 @@ async fn end_stream(
         }
         (None, Endpoint::ChatCompletions | Endpoint::Models) => END.to_owned(),
     };
-    chunks.send(Bytes::from(last)).await
+    Bytes::from(last)
 }
 
 fn remaining(metered: &Metered) -> u64 {

@@ -2,8 +2,10 @@
 //! else; who hangs up closes it and cancels nothing.
 
 use std::{
+    cell::Cell,
     pin::Pin,
-    task::{Context, Poll},
+    rc::Rc,
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
@@ -57,15 +59,25 @@ pub enum Reply {
 /// The body of a streamed answer.
 pub struct ReplyStream {
     chunks: mpsc::Receiver<Bytes>,
+    /// Whether the last chunk was the end.
+    ended: Rc<Cell<bool>>,
     /// Dropped with the rest when the client goes: the line is told at once, even between two chunks.
     _alive: oneshot::Sender<()>,
 }
 
-impl Stream for ReplyStream {
-    type Item = Bytes;
+/// A streamed answer has no end: its client was given up, or the line's task ended before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the answer was cut off")]
+pub struct CutOff;
 
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        Pin::new(&mut self.chunks).poll_next(context)
+impl Stream for ReplyStream {
+    type Item = Result<Bytes, CutOff>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let chunk = ready!(Pin::new(&mut self.chunks).poll_next(context));
+        // Said once: whoever asks again is at the end.
+        let cut_off = || (!self.ended.replace(true)).then_some(Err(CutOff));
+        Poll::Ready(chunk.map(Ok).or_else(cut_off))
     }
 }
 
@@ -91,9 +103,10 @@ impl ReplyTo {
     pub fn stream(self, metered: Metered) -> Result<Chunks, Gone> {
         let (chunks, received) = mpsc::channel(CHUNKS);
         let (alive, gone) = oneshot::channel();
-        let body = ReplyStream { chunks: received, _alive: alive };
+        let ended = Rc::<Cell<bool>>::default();
+        let body = ReplyStream { chunks: received, ended: Rc::clone(&ended), _alive: alive };
         self.send(Reply::Stream { metered, body })?;
-        Ok(Chunks { chunks, gone })
+        Ok(Chunks { chunks, ended, gone })
     }
 
     /// What `work` gives, unless the client goes first.
@@ -108,6 +121,7 @@ impl ReplyTo {
 /// The line's end of a streamed answer.
 pub(crate) struct Chunks {
     chunks: mpsc::Sender<Bytes>,
+    ended: Rc<Cell<bool>>,
     gone: oneshot::Receiver<()>,
 }
 
@@ -115,6 +129,11 @@ impl Chunks {
     /// Passes a chunk on, when the client has room for it.
     pub async fn send(&mut self, chunk: Bytes) -> Result<(), Gone> {
         self.chunks.send(chunk).await.map_err(|_closed| Gone)
+    }
+
+    /// Ends the answer. Dropped without it, the answer is cut off.
+    pub fn end(self) {
+        self.ended.set(true);
     }
 
     /// What `work` gives, unless the client goes first.

@@ -1,6 +1,6 @@
 //! The one atomic admission: windows, concurrency and tokens, and a place in the recorder's queue.
 
-use std::sync::Arc;
+use std::{rc::Rc, sync::Arc};
 
 use chrono::TimeDelta;
 use tollgate_domain::{Month, quota::QuotaState};
@@ -13,6 +13,7 @@ use crate::{
     line::Refused,
     reply::Metered,
     tokenizer,
+    usage::MAX_TEXT_ON_WORKER,
 };
 
 /// An admitted request. Dropped, it gives everything back. Only reservation makes one.
@@ -24,9 +25,6 @@ pub(crate) struct Hold {
     pub output_limit: u64,
 }
 
-/// Prompts beyond this are tokenized on a thread of their own.
-const MAX_TEXT_ON_WORKER: usize = 64 * 1024;
-
 impl Line {
     /// # Errors
     /// A 429, which leaves its event and counts nothing, or a 503, which leaves nothing.
@@ -36,7 +34,8 @@ impl Line {
         match self.admit_tightly(&mut pass).await? {
             Ok(Admission { ticket, readings, quota, output_limit }) => {
                 (pass.event.time, pass.event.month) = (ticket.time, ticket.month);
-                let open = Open::new(Arc::clone(shared), ticket, place, pass.event);
+                let timer = Rc::clone(&self.timer);
+                let open = Open::new(Arc::clone(shared), timer, ticket, place, pass.event);
                 let metered = Metered { readings, quota: Some(quota) };
                 Ok(Hold { open, work: pass.work, metered, output_limit })
             }

@@ -1,13 +1,27 @@
 //! Counting tokens where nobody else did, with OpenAI's `o200k_base` vocabulary.
 //!
 //! Linear in the text whatever stands in it (`bpe`'s algorithm), so that no prompt can stall a worker for
-//! longer than its length explains. Loaded at its first use.
+//! longer than its length explains. Loaded at its first use, which takes a while: [`warm_up`].
 
 /// The longest token of the vocabulary (a run of spaces), in bytes: no text has fewer tokens than its
 /// bytes over this.
 pub const LONGEST_TOKEN_BYTES: usize = 128;
 /// The most text that is read for an estimate.
 const MAX_ESTIMATED_BYTES: usize = 64 * 1024;
+
+/// Loads the vocabulary. Blocks for a part of a second: to be called at the start, on a thread that may.
+pub fn warm_up() {
+    bpe_openai::o200k_base();
+}
+
+/// The beginning of `text` up to its last word: no token reaches over that end, so that the counts of both
+/// parts add up to the whole's.
+pub fn whole_words(text: &str) -> &str {
+    // The vocabulary is applied to words, and a space before a word is its first character.
+    let ends = text.rmatch_indices(' ').map(|(at, _)| text.split_at(at));
+    let begins_word = |rest: &str| rest.chars().nth(1).is_some_and(|next| !next.is_whitespace());
+    ends.filter(|(_, rest)| begins_word(rest)).map(|(words, _)| words).next().unwrap_or_default()
+}
 
 /// About as many tokens as `text` has: of a long text, its beginning is counted and taken for the rest.
 pub fn estimate(text: &str) -> u64 {

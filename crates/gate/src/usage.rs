@@ -5,9 +5,11 @@ use tollgate_domain::{Tokens, UsageSource};
 use crate::{tokenizer, upstream::ReportedUsage};
 
 /// Text that waits to be counted; beyond it, it is counted and let go.
-const MAX_WAITING_TEXT_BYTES: usize = 64 * 1024;
+const MAX_WAITING_TEXT_BYTES: usize = 16 * 1024;
+/// Text that is counted on a worker at once, some milliseconds' work; beyond it, on a thread of its own.
+pub(crate) const MAX_TEXT_ON_WORKER: usize = 64 * 1024;
 
-/// What was delivered, counted only if nobody reports.
+/// What was delivered. Each word is counted once, however often one asks.
 #[derive(Debug, Default)]
 pub(crate) struct Observed {
     waiting: String,
@@ -18,10 +20,35 @@ impl Observed {
     /// Notes text that was delivered.
     pub fn add(&mut self, text: &str) {
         self.waiting.push_str(text);
-        if self.waiting.len() > MAX_WAITING_TEXT_BYTES {
-            self.counted = self.tokens();
-            self.waiting.clear();
+        if self.waiting.len() > MAX_WAITING_TEXT_BYTES && !self.is_long() {
+            self.count_words();
+            if self.waiting.len() > MAX_WAITING_TEXT_BYTES {
+                self.count_as(tokenizer::count);
+            }
         }
+    }
+
+    /// Counts what waits, but for its last word, which may not be whole yet.
+    pub fn count_words(&mut self) {
+        let words = tokenizer::whole_words(&self.waiting);
+        self.counted = self.counted.saturating_add(tokenizer::count(words));
+        self.waiting.drain(..words.len());
+    }
+
+    /// Whether more waits than a worker should count.
+    pub const fn is_long(&self) -> bool {
+        self.waiting.len() > MAX_TEXT_ON_WORKER
+    }
+
+    /// What is not counted yet.
+    pub fn uncounted(&self) -> &str {
+        &self.waiting
+    }
+
+    /// Takes the count of what waits from elsewhere.
+    pub fn count_as(&mut self, count: impl FnOnce(&str) -> u64) {
+        self.counted = self.counted.saturating_add(count(&self.waiting));
+        self.waiting.clear();
     }
 
     /// Tokens of everything delivered.
@@ -85,6 +112,8 @@ pub(crate) fn from_observation(
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn report(prompt: Option<u64>, completion: Option<u64>, total: Option<u64>) -> ReportedUsage {
@@ -126,9 +155,46 @@ mod tests {
         let mut observed = Observed::default();
         for _ in 0..20_000 {
             observed.add("hello world, ");
+            assert!(observed.waiting.len() <= MAX_WAITING_TEXT_BYTES);
         }
-        assert!(observed.waiting.len() <= MAX_WAITING_TEXT_BYTES);
-        let tokens = observed.tokens();
-        assert!((59_000..=61_000).contains(&tokens), "{tokens}");
+        assert_eq!(observed.tokens(), tokenizer::count(&"hello world, ".repeat(20_000)));
+        // Where no word ends, a cut between two pieces costs a token at most.
+        let mut observed = Observed::default();
+        for _ in 0..20_000 {
+            observed.add("0123456789");
+            assert!(observed.waiting.len() <= MAX_WAITING_TEXT_BYTES);
+        }
+        let (tokens, whole) = (observed.tokens(), tokenizer::count(&"0123456789".repeat(20_000)));
+        assert!((whole..=whole + 20).contains(&tokens), "{tokens} for {whole}");
+    }
+
+    #[test]
+    fn a_piece_too_long_for_a_worker_waits_to_be_counted_elsewhere() {
+        let mut observed = Observed::default();
+        observed.add("hello ");
+        observed.add(&"x".repeat(MAX_TEXT_ON_WORKER));
+        assert!(observed.is_long());
+        let text = observed.uncounted().to_owned();
+        observed.count_as(|waiting| {
+            assert_eq!(waiting, text);
+            7
+        });
+        observed.add("hello");
+        assert!(!observed.is_long());
+        assert_eq!(observed.tokens(), 8);
+    }
+
+    proptest! {
+        #[test]
+        fn looking_often_changes_no_count(
+            pieces in proptest::collection::vec("[ a-z0-9.,'\n\u{e9}\u{4e16}\u{3000}]{0,12}", 0..40),
+        ) {
+            let mut observed = Observed::default();
+            for piece in &pieces {
+                observed.add(piece);
+                observed.count_words();
+            }
+            prop_assert_eq!(observed.tokens(), tokenizer::count(&pieces.concat()));
+        }
     }
 }

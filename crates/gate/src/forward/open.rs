@@ -1,14 +1,16 @@
 //! The guard of an admitted request: whatever happens, it is given back or settled and recorded.
 
-use std::{sync::Arc, time::Duration};
+use std::{cell::OnceCell, rc::Rc, sync::Arc, time::Duration};
 
 use tollgate_domain::{Time, Tokens, UsageEvent, UsageSource};
 use tollgate_usage::{Outcome, Place, Ticket};
 
+use super::beat::Beat;
 use crate::{
-    event,
+    Timer, blocking, event,
     line::Shared,
     request::Prompt,
+    tokenizer,
     upstream::ReportedUsage,
     usage::{self, Observed},
 };
@@ -27,11 +29,14 @@ pub(crate) struct Open {
     pub event: UsageEvent,
     /// Set when the request went upstream: from then on it may cost.
     flown: Option<Flown>,
+    pub(super) beat: Beat,
 }
 
 struct Flown {
     at: Time,
     prompt: Prompt,
+    /// The prompt's tokens, once somebody had to estimate them.
+    estimated: OnceCell<u64>,
     observed: Observed,
     reported: Option<ReportedUsage>,
     /// The upstream failed before its first byte.
@@ -39,14 +44,27 @@ struct Flown {
 }
 
 impl Open {
-    pub fn new(shared: Arc<Shared>, ticket: Ticket, place: Place, event: UsageEvent) -> Self {
-        Self { shared, owed: Some((ticket, place)), event, flown: None }
+    pub fn new(
+        shared: Arc<Shared>,
+        timer: Rc<dyn Timer>,
+        ticket: Ticket,
+        place: Place,
+        event: UsageEvent,
+    ) -> Self {
+        Self { shared, owed: Some((ticket, place)), event, flown: None, beat: Beat::new(timer) }
     }
 
     /// The request goes upstream now.
     pub fn take_off(&mut self, prompt: Prompt) {
         let at = self.shared.clock.now();
-        self.flown = Some(Flown { at, prompt, observed: Observed::default(), reported: None, empty: false });
+        self.flown = Some(Flown {
+            at,
+            prompt,
+            estimated: OnceCell::new(),
+            observed: Observed::default(),
+            reported: None,
+            empty: false,
+        });
     }
 
     /// The upstream failed before its first byte: nothing is charged.
@@ -62,6 +80,14 @@ impl Open {
             flown.observed.add(text);
             flown.reported = reported.or(flown.reported);
         }
+    }
+
+    /// Counts on another thread what was observed and would take a worker long.
+    pub async fn count_long(&mut self) {
+        let Some(flown) = self.flown.as_mut().filter(|flown| flown.observed.is_long()) else { return };
+        let text = flown.observed.uncounted().to_owned();
+        let counted = blocking::run(&*self.shared.lookups, move || tokenizer::count(&text)).await;
+        flown.observed.count_as(|text| counted.unwrap_or_else(|_full| tokenizer::estimate(text)));
     }
 
     /// Whether the provider has said what was used.
@@ -80,8 +106,7 @@ impl Open {
     /// Notes how long the upstream has had until now.
     pub fn note_upstream_time(&mut self) {
         if let Some(flown) = &self.flown {
-            let elapsed = self.shared.clock.now().signed_duration_since(flown.at);
-            self.event.upstream_ms = u64::try_from(elapsed.num_milliseconds()).ok();
+            self.event.upstream_ms = flown.elapsed_ms(&self.shared);
         }
     }
 
@@ -95,22 +120,19 @@ impl Open {
 
     /// Works out what was used and what it cost, and completes the event.
     pub fn work_out(&mut self) {
-        let image_tokens = self.shared.settings.image_tokens;
-        let (tokens, source) = match self.flown.as_ref().filter(|flown| !flown.empty) {
-            None => (Tokens::default(), UsageSource::None),
-            Some(flown) => flown.reported.as_ref().and_then(usage::from_report).unwrap_or_else(|| {
-                usage::from_observation(flown.reported.as_ref(), &flown.observed, || {
-                    flown.prompt.estimate(image_tokens)
-                })
-            }),
-        };
-        self.event.tokens = tokens;
-        self.event.usage_source = source;
-        let model = self.event.model.as_deref().unwrap_or_default();
-        let cost = self.shared.prices.cost(model, self.event.request_type, &tokens);
-        self.event.cost_pico = cost.and_then(|cost| i64::try_from(cost.pico()).ok());
-        event::end(&self.shared, &mut self.event);
-        self.report(cost.is_none());
+        let unpriced = complete(&self.shared, self.flown.as_ref(), &mut self.event);
+        self.report(unpriced);
+    }
+
+    /// Leaves a snapshot of how far the request has come: what it would be if it ended now.
+    pub(super) fn keep(&mut self) {
+        let (Some((_, place)), Some(flown)) = (&self.owed, &mut self.flown) else { return };
+        flown.observed.count_words();
+        let mut event = self.event.clone();
+        event.upstream_ms = flown.elapsed_ms(&self.shared);
+        event.error_code = Some(INTERRUPTED.to_owned());
+        complete(&self.shared, self.flown.as_ref(), &mut event);
+        self.shared.recorder.keep_open(place, event);
     }
 
     /// What operators must hear of: prices unknown, providers that use more than they were sent.
@@ -139,17 +161,58 @@ impl Open {
         Outcome { used: self.event.quota_tokens(), counts: self.event.counts }
     }
 
-    /// Records the event, then swaps the hold for what was used; gives what the quota has used and holds
-    /// now, and whether the event is on disk.
-    pub async fn close(&mut self) -> (u64, u64, bool) {
-        let Some((ticket, place)) = self.owed.take() else { return (0, 0, false) };
+    /// Records the event, then swaps the hold for what was used. An answer whose head the client does not
+    /// have yet becomes a 503 when its record is late: that does not count, but what was used is paid for.
+    pub async fn close(&mut self, answered: bool) -> Closed {
+        let Some((ticket, place)) = self.owed.take() else { return Closed::default() };
         let shared = Arc::clone(&self.shared);
         // From here on the recorder owes the event; should this task end meanwhile, the hold must not stay.
-        let settling = Settling { shared: &shared, ticket: Some(ticket), outcome: self.outcome() };
+        let mut settling = Settling { shared: &shared, ticket: Some(ticket), outcome: self.outcome() };
         let recorded = shared.recorder.record(place, self.event.clone()).await.is_ok();
+        self.event.counts &= recorded || answered;
+        settling.outcome = self.outcome();
         let (used, held) = settling.settle();
-        (used, held, recorded)
+        Closed { used, held, recorded }
     }
+}
+
+/// What a settlement leaves.
+#[derive(Default)]
+pub(crate) struct Closed {
+    /// What the quota has used now.
+    pub used: u64,
+    /// What it holds now.
+    pub held: u64,
+    /// Whether the event is on disk.
+    pub recorded: bool,
+}
+
+impl Flown {
+    fn elapsed_ms(&self, shared: &Shared) -> Option<u64> {
+        let elapsed = shared.clock.now().signed_duration_since(self.at);
+        u64::try_from(elapsed.num_milliseconds()).ok()
+    }
+
+    fn usage(&self, image_tokens: u64) -> (Tokens, UsageSource) {
+        self.reported.as_ref().and_then(usage::from_report).unwrap_or_else(|| {
+            let prompt = || *self.estimated.get_or_init(|| self.prompt.estimate(image_tokens));
+            usage::from_observation(self.reported.as_ref(), &self.observed, prompt)
+        })
+    }
+}
+
+/// Completes an event with what was used until now and what that cost; whether its price is unknown.
+fn complete(shared: &Shared, flown: Option<&Flown>, event: &mut UsageEvent) -> bool {
+    let flown = flown.filter(|flown| !flown.empty);
+    let (tokens, source) = flown
+        .map_or((Tokens::default(), UsageSource::None), |flown| flown.usage(shared.settings.image_tokens));
+    event.tokens = tokens;
+    event.usage_source = source;
+    let model = event.model.as_deref().unwrap_or_default();
+    let cost = shared.prices.cost(model, event.request_type, &tokens);
+    event.cost_pico = cost.and_then(|cost| i64::try_from(cost.pico()).ok());
+    event::end(shared, event);
+    cost.is_none()
 }
 
 impl Drop for Open {

@@ -23,7 +23,7 @@ pub(super) async fn pass_on(
     mut frames: Frames,
     mut reply: ReplyTo,
 ) -> Ending {
-    let first = match reply.unless_gone(frames.next()).await {
+    let first = match reply.unless_gone(open.during(frames.next())).await {
         Err(Gone) => return Ending::Gone { answered: false },
         Ok(None) => return refuse(open, Refusal::UpstreamBroken, reply),
         Ok(Some(Err(error))) => return refuse(open, broken(error), reply),
@@ -61,15 +61,16 @@ async fn relay(
             FrameKind::Content | FrameKind::UsageOnly => {}
         }
         open.observe(&frame.text, frame.usage);
+        open.count_long().await;
         if id.is_none() {
             id.clone_from(&frame.id);
         }
         if let Some(chunk) = shown(job, frame) {
             let bytes = u64::try_from(chunk.len()).unwrap_or(0);
             open.event.response_bytes = open.event.response_bytes.saturating_add(bytes);
-            chunks.send(chunk).await?;
+            open.pass(chunks, chunk).await?;
         }
-        frame = match chunks.unless_gone(frames.next()).await? {
+        frame = match chunks.unless_gone(open.during(frames.next())).await? {
             Some(Ok(next)) => next,
             Some(Err(error)) => return Ok(Some(broken(error))),
             // A provider that has said what was used has said all, with or without an end marker.

@@ -1,12 +1,9 @@
 //! The line's reply as an HTTP answer.
 
-use std::convert::Infallible;
-
 use actix_web::{
     HttpResponse,
     http::header::{CACHE_CONTROL, HeaderName},
 };
-use futures::StreamExt;
 use tollgate_domain::Clock;
 use tollgate_gate::{Metered, Reply};
 
@@ -25,7 +22,7 @@ pub fn of(reply: Reply, clock: &dyn Clock) -> Result<HttpResponse, Problem> {
             .content_type("text/event-stream; charset=utf-8")
             .insert_header((CACHE_CONTROL, "no-cache"))
             .insert_header((X_ACCEL_BUFFERING, "no"))
-            .streaming(body.map(Ok::<_, Infallible>))),
+            .streaming(body)),
         Reply::Refused { refusal, metered } => {
             let headers = metered.map_or_else(Vec::new, |metered| headers::of(&metered, clock.now()));
             let with = |problem: Problem, (name, value)| problem.with_header(name, value);

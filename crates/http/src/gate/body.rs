@@ -1,52 +1,122 @@
-//! Reading a gated body: bounded in length and time, and only once its sender is known.
+//! Reading a gated body: bounded in length and time, and only once its sender is known. What all requests
+//! together have read is bounded too.
 
-use std::time::Duration;
+use std::{
+    cell::Cell,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
-use actix_web::{HttpRequest, http::header, rt::time::timeout, web};
+use actix_web::{HttpRequest, error::PayloadError, http::header, rt::time::timeout};
 use bytes::{Bytes, BytesMut};
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use tollgate_gate::BodyError;
 
 use crate::extract;
 
 /// How long a body may take from its first byte to its last.
 const MAX_BODY_TIME: Duration = Duration::from_secs(120);
+/// Bytes of gated bodies that all workers together hold; each takes a few times that while it is worked on.
+const MAX_HELD_BYTES: usize = 512 * 1024 * 1024;
 
-/// Reads the body of a `POST`.
-pub async fn read(
-    is_json: bool,
-    declared: Option<usize>,
-    payload: web::Payload,
-    limit: usize,
-) -> Result<Bytes, BodyError> {
-    if !is_json {
-        return Err(BodyError::NotJson);
-    }
-    if declared.is_some_and(|length| length > limit) {
-        return Err(BodyError::TooLarge(limit));
-    }
-    timeout(MAX_BODY_TIME, collect(payload, limit)).await.unwrap_or(Err(BodyError::TooSlow))
+/// What gated requests hold of their bodies, over all workers.
+#[derive(Debug)]
+pub struct Bodies {
+    held: AtomicUsize,
+    most: usize,
 }
 
-async fn collect(mut payload: web::Payload, limit: usize) -> Result<Bytes, BodyError> {
+impl Default for Bodies {
+    fn default() -> Self {
+        Self { held: AtomicUsize::new(0), most: MAX_HELD_BYTES }
+    }
+}
+
+/// What one request holds of its body, until it is dropped.
+pub struct Share {
+    bodies: Arc<Bodies>,
+    bytes: Cell<usize>,
+}
+
+impl Share {
+    /// A share of nothing so far.
+    pub const fn of(bodies: Arc<Bodies>) -> Self {
+        Self { bodies, bytes: Cell::new(0) }
+    }
+
+    fn take(&self, bytes: usize) -> Result<(), BodyError> {
+        let before = self.bodies.held.fetch_add(bytes, Ordering::Relaxed);
+        self.bytes.set(self.bytes.get().saturating_add(bytes));
+        if before.saturating_add(bytes) > self.bodies.most { Err(BodyError::NoRoom) } else { Ok(()) }
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.bodies.held.fetch_sub(self.bytes.get(), Ordering::Relaxed);
+    }
+}
+
+/// What a request says of its body.
+#[derive(Clone, Copy)]
+pub struct Declared {
+    is_json: bool,
+    length: Option<usize>,
+}
+
+impl Declared {
+    /// By the headers of `request`.
+    pub fn by(request: &HttpRequest) -> Self {
+        Self { is_json: is_json(request), length: declared_length(request) }
+    }
+}
+
+/// Reads the body of a `POST`, at most `limit` bytes, as `share` has room for it.
+pub async fn read(
+    declared: Declared,
+    payload: impl Stream<Item = Result<Bytes, PayloadError>> + Unpin,
+    limit: usize,
+    share: &Share,
+) -> Result<Bytes, BodyError> {
+    if !declared.is_json {
+        return Err(BodyError::NotJson);
+    }
+    if declared.length.is_some_and(|length| length > limit) {
+        return Err(BodyError::TooLarge(limit));
+    }
+    timeout(MAX_BODY_TIME, collect(payload, limit, share)).await.unwrap_or(Err(BodyError::TooSlow))
+}
+
+async fn collect(
+    mut payload: impl Stream<Item = Result<Bytes, PayloadError>> + Unpin,
+    limit: usize,
+    share: &Share,
+) -> Result<Bytes, BodyError> {
     let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_broken| BodyError::Broken)?;
+        let chunk = chunk.map_err(|error| match error {
+            PayloadError::Incomplete(_) | PayloadError::Io(_) => BodyError::HalfSent,
+            _ => BodyError::Broken,
+        })?;
         if body.len().saturating_add(chunk.len()) > limit {
             return Err(BodyError::TooLarge(limit));
         }
+        share.take(chunk.len())?;
         body.extend_from_slice(&chunk);
     }
     Ok(body.freeze())
 }
 
 /// The length that the request declares.
-pub fn declared_length(request: &HttpRequest) -> Option<usize> {
+fn declared_length(request: &HttpRequest) -> Option<usize> {
     request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// Whether the body is JSON by its own account; without any, it is taken for JSON. Compressed, it is not.
-pub fn is_json(request: &HttpRequest) -> bool {
+fn is_json(request: &HttpRequest) -> bool {
     if extract::is_encoded(request.headers()) {
         return false;
     }
@@ -56,3 +126,6 @@ pub fn is_json(request: &HttpRequest) -> bool {
         essence.eq_ignore_ascii_case("application/json") || essence.to_ascii_lowercase().ends_with("+json")
     })
 }
+
+#[cfg(test)]
+mod tests;

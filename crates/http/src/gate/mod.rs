@@ -6,11 +6,13 @@ pub mod chat_completions;
 mod headers;
 pub mod llm_completion;
 pub mod models;
+mod timer;
+
+use std::{rc::Rc, sync::Arc};
 
 use actix_web::{HttpRequest, HttpResponse, rt, web};
 use futures::{FutureExt, channel::oneshot, future::LocalBoxFuture};
 use tollgate_gate::{BodyError, Call, Endpoint, Line};
-
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
@@ -20,6 +22,10 @@ use crate::{
     request_id::RequestId,
     state::State,
 };
+use body::{Declared, Share};
+
+pub use body::Bodies;
+pub use timer::WorkerTimer;
 
 /// What each worker has of its own.
 #[derive(Clone)]
@@ -28,6 +34,8 @@ pub struct Worker {
     pub line: Line,
     /// The longest gated body, in bytes.
     pub max_body_bytes: usize,
+    /// What all workers hold of gated bodies.
+    pub bodies: Arc<Bodies>,
 }
 
 /// OpenAI's routes.
@@ -52,17 +60,23 @@ async fn serve(
     let credential = match credentials::presented(request.headers())? {
         Presented::AccessToken(text) | Presented::ApiKey(text) => text,
     };
+    let share = Rc::new(Share::of(Arc::clone(&worker.bodies)));
     let address = client_address::of(&request, &state.settings.trusted_proxies);
     let call = Call {
         endpoint,
         credential,
-        body: body(endpoint, &request, payload, worker.max_body_bytes),
+        body: body(endpoint, &request, payload, worker.max_body_bytes, Rc::clone(&share)),
         request_id: RequestId::given(&request).map_or_else(String::new, |id| id.0),
         ip: address.map(|address| address.to_string()),
         user_agent: user_agent(&request),
     };
     let (reply, answered) = oneshot::channel();
-    rt::spawn(worker.line.clone().run(call, reply).boxed_local());
+    let line = worker.line.clone().run(call, reply).boxed_local();
+    // What was read is held, in one form or another, until the request ends.
+    rt::spawn(async move {
+        line.await;
+        drop(share);
+    });
     match answered.await {
         Ok(reply) => answer::of(reply, &*state.clock),
         Err(oneshot::Canceled) => Err(Problem::internal("the line's task ended without a reply")),
@@ -74,11 +88,13 @@ fn body(
     request: &HttpRequest,
     payload: web::Payload,
     limit: usize,
+    share: Rc<Share>,
 ) -> LocalBoxFuture<'static, Result<bytes::Bytes, BodyError>> {
     match endpoint {
         Endpoint::Models => std::future::ready(Ok(bytes::Bytes::new())).boxed_local(),
         Endpoint::ChatCompletions | Endpoint::LlmCompletion => {
-            body::read(body::is_json(request), body::declared_length(request), payload, limit).boxed_local()
+            let declared = Declared::by(request);
+            async move { body::read(declared, payload, limit, &share).await }.boxed_local()
         }
     }
 }

@@ -8,7 +8,7 @@ use tollgate_domain::{Tokens, UsageSource};
 
 use crate::{
     Endpoint, Refusal, Reply, UpstreamError,
-    fixture::{House, PROMPT, Play, Setup, chat, content, done, error, frames, usage, usage_only},
+    fixture::{CUT_OFF, House, PROMPT, Play, Setup, chat, content, done, error, frames, usage, usage_only},
     upstream::Frame,
 };
 
@@ -295,7 +295,7 @@ fn a_task_that_ends_in_mid_stream_is_recorded_as_interrupted() {
     let Reply::Stream { mut body, .. } = house.answer(&mut answer) else { panic!() };
     house.stall();
     drop(task);
-    assert_eq!(house.rest(&mut body), shown(&["hello world"]), "no end marker");
+    assert_eq!(house.rest(&mut body), shown(&["hello world"]) + CUT_OFF, "no end marker");
     let event = house.settled_event();
     assert_eq!((event.error_code.as_deref(), event.tokens.completion), (Some("interrupted"), Some(2)));
     assert_eq!(event.usage_source, UsageSource::Observed);
