@@ -310,6 +310,14 @@ impl tollgate_store::UsageStore for Rows {
     ) -> Result<std::collections::HashMap<KeyId, KeyTotals>, StoreError> {
         unasked()
     }
+    fn events(
+        &self,
+        _: &UsageScope,
+        _: u32,
+        _: Option<tollgate_store::LogMark>,
+    ) -> Result<tollgate_store::LogPage, StoreError> {
+        unasked()
+    }
 }
 
 /// How the provider answers one request.

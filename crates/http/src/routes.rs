@@ -43,7 +43,7 @@ pub const GROUPS: [Group; 7] = [
         prefix: "/api/v1/usage",
         aliases: &["/api/usage", "/api/v1/auth/usage", "/api/auth/usage"],
         routes: |group| {
-            group.service(usage::stats::stats);
+            group.service(usage::stats::stats).service(usage::logs::logs);
         },
     },
     Group {

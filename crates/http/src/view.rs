@@ -1,5 +1,6 @@
 //! What the API shows of things: one file a noun, no secrets but where a type says so.
 
+pub mod event;
 pub mod key;
 pub mod money;
 pub mod stats;

@@ -24,6 +24,7 @@ mod failure;
 mod fold;
 mod key;
 pub mod lock;
+mod log;
 pub mod migrate;
 mod number;
 pub mod open;

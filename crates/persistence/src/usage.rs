@@ -11,14 +11,16 @@ use diesel::{
 };
 use tollgate_billing::Money;
 use tollgate_domain::{Environment, KeyId, Month, Time, UserId};
-use tollgate_store::{KeyTotals, Stats, StoreError, Totals, UsageScope, UsageStore};
+use tollgate_store::{
+    KeyTotals, LogMark, LogPage, Stats, StoreError, Totals, UsageScope, UsageStore, page::MAX_PAGE,
+};
 
 use crate::{
-    both::{Conn, MultiBackend},
+    both::Conn,
     database::Database,
     failure::Failure,
     fold::quarter_of,
-    number,
+    log, number,
     schema::{quota_used, usage_latency, usage_rollups},
     types::Id,
 };
@@ -79,23 +81,29 @@ struct Span<'a> {
     to: i32,
 }
 
-/// Narrows a query over a table of sums to a span.
-macro_rules! within {
-    ($query:expr, $table:ident, $span:expr) => {{
-        let mut query = $query
-            .filter($table::quarter.ge($span.from))
-            .filter($table::quarter.lt($span.to))
-            .into_boxed::<MultiBackend>();
-        if let Some(user) = $span.scope.user {
-            query = query.filter($table::user_id.eq(Id::from(user)));
+/// Narrows a query over a table of usage to a scope.
+macro_rules! scoped {
+    ($query:expr, $table:ident, $scope:expr) => {{
+        let mut query = $query.into_boxed::<$crate::both::MultiBackend>();
+        if let Some(user) = $scope.user {
+            query = query.filter($table::user_id.eq($crate::types::Id::from(user)));
         }
-        if let Some(key) = $span.scope.key {
-            query = query.filter($table::api_key_id.eq(Id::from(key)));
+        if let Some(key) = $scope.key {
+            query = query.filter($table::api_key_id.eq($crate::types::Id::from(key)));
         }
-        if let Some(environment) = $span.scope.environment {
+        if let Some(environment) = $scope.environment {
             query = query.filter($table::environment.eq(environment.as_str()));
         }
         query
+    }};
+}
+pub(crate) use scoped;
+
+/// Narrows a query over a table of sums to a span.
+macro_rules! within {
+    ($query:expr, $table:ident, $span:expr) => {{
+        let query = $query.filter($table::quarter.ge($span.from)).filter($table::quarter.lt($span.to));
+        scoped!(query, $table, $span.scope)
     }};
 }
 
@@ -146,6 +154,11 @@ impl UsageStore for Database {
                 Ok((key.into(), KeyTotals { requests, tokens }))
             })
             .collect()
+    }
+
+    fn events(&self, scope: &UsageScope, limit: u32, after: Option<LogMark>) -> Result<LogPage, StoreError> {
+        let (scope, limit) = (*scope, limit.clamp(1, MAX_PAGE));
+        self.report(move |conn| log::page(conn, &scope, limit, after))
     }
 }
 

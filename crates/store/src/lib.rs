@@ -33,7 +33,7 @@ pub use freshness::Freshness;
 pub use key::{EditorKey, KeyFilter, KeyStore, ListedKey, NewKey};
 pub use page::{Page, PageRequest};
 pub use session::{NewSession, SessionStore};
-pub use usage::{KeyTotals, Stats, Totals, UsageScope, UsageStore};
+pub use usage::{KeyTotals, LogMark, LogPage, Stats, Totals, UsageScope, UsageStore};
 pub use user::{Credentials, NewUser, UserStore};
 
 /// A change to one record, applied to what its transaction has read. It may run more than once.

@@ -1,10 +1,10 @@
-//! Sums of usage, as the fold wrote them.
+//! Usage, read: the sums as the fold wrote them, and the events themselves.
 
 use std::collections::HashMap;
 
 use chrono::NaiveDate;
 use tollgate_billing::Money;
-use tollgate_domain::{Environment, KeyId, Month, Time, UserId};
+use tollgate_domain::{Environment, EventId, KeyId, Month, Time, UsageEvent, UserId};
 
 use crate::StoreError;
 
@@ -67,7 +67,25 @@ pub struct KeyTotals {
     pub tokens: u64,
 }
 
-/// Where sums of usage are read.
+/// A place in a log: what comes after it was admitted earlier, or at the same time with a smaller id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogMark {
+    /// When the event at the place was admitted, if there is one.
+    pub time: Time,
+    /// Its id; the nil id lies behind all events of that time.
+    pub id: EventId,
+}
+
+/// Events of a log, newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LogPage {
+    /// At most as many as were asked for; fewer do not mean that there are no more.
+    pub items: Vec<UsageEvent>,
+    /// Where the next page begins; `None` at the end.
+    pub next: Option<LogMark>,
+}
+
+/// Where usage is read.
 pub trait UsageStore: Send + Sync {
     /// Tokens that a user used in a month, as of the last fold.
     ///
@@ -86,4 +104,11 @@ pub trait UsageStore: Send + Sync {
     /// # Errors
     /// See [`StoreError`].
     fn key_totals(&self, keys: &[KeyId], from: Time) -> Result<HashMap<KeyId, KeyTotals>, StoreError>;
+
+    /// At most `limit` events (1 to [`MAX_PAGE`](crate::page::MAX_PAGE)), newest first, from `after` on:
+    /// every event that was appended before the call, folded or not.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn events(&self, scope: &UsageScope, limit: u32, after: Option<LogMark>) -> Result<LogPage, StoreError>;
 }

@@ -48,6 +48,7 @@ const METHODS: &[&str] = &[
     "usage.quota_used",
     "usage.stats",
     "usage.key_totals",
+    "usage.events",
 ];
 
 /// How a call goes wrong.

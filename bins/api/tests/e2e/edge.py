@@ -17,6 +17,7 @@ ROUTES = {
     ("post", "/api/v1/keys"),
     ("delete", "/api/v1/keys/{id}"),
     ("get", "/api/v1/usage/stats"),
+    ("get", "/api/v1/usage/logs"),
     ("patch", "/api/v1/admin/users/{id}"),
     ("patch", "/api/v1/admin/keys/{id}"),
     ("post", "/v1/chat/completions"),

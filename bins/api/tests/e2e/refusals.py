@@ -25,6 +25,7 @@ TABLE = {
     ("post", "/api/v1/keys"): (401, 201, 403, None),
     ("delete", "/api/v1/keys/{id}"): (401, 404, 403, 404),
     ("get", "/api/v1/usage/stats"): (401, 200, 403, None),
+    ("get", "/api/v1/usage/logs"): (401, 200, 403, None),
     ("patch", "/api/v1/admin/users/{id}"): (401, 403, 403, 403),
     ("patch", "/api/v1/admin/keys/{id}"): (401, 403, 403, 403),
     # The gate takes API keys only.

@@ -96,18 +96,35 @@ pub struct PageQuery {
     pub cursor: Option<String>,
 }
 
-impl TryFrom<&Params> for PageRequest {
+impl TryFrom<&Params> for PageQuery {
     type Error = Problem;
 
     fn try_from(params: &Params) -> Result<Self, Problem> {
         let rule = format!("must be 1 to {MAX_PAGE}");
         let limit = params.number("limit", (1, MAX_PAGE), DEFAULT_PAGE, rule)?;
+        Ok(Self { limit, cursor: params.0.get("cursor").cloned() })
+    }
+}
+
+impl PageQuery {
+    /// What `read` makes of the cursor, if there is one.
+    ///
+    /// # Errors
+    /// 422 where it makes nothing of it.
+    pub fn after<T>(&self, read: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, Problem> {
+        let wrong = || Problem::field("cursor", "invalid_value", "must be the next_cursor of a page");
+        self.cursor.as_deref().map(|text| read(text).ok_or_else(wrong)).transpose()
+    }
+}
+
+impl TryFrom<&Params> for PageRequest {
+    type Error = Problem;
+
+    fn try_from(params: &Params) -> Result<Self, Problem> {
+        let page = PageQuery::try_from(params)?;
         // A cursor is the id of a page's last record, whatever kind of record that is.
-        let cursor = params.0.get("cursor").map(|text| text.parse::<KeyId>()).transpose();
-        let after = cursor
-            .map_err(|_no_id| Problem::field("cursor", "invalid_value", "must be the next_cursor of a page"))?
-            .map(|id| id.as_uuid());
-        Ok(Self { limit, after })
+        let after = page.after(|text| text.parse::<KeyId>().ok())?.map(|id| id.as_uuid());
+        Ok(Self { limit: page.limit, after })
     }
 }
 

@@ -41,6 +41,7 @@ fn every_route_of_this_release_is_there() {
         ("POST", "/api/v1/keys"),
         ("DELETE", "/api/v1/keys/{id}"),
         ("GET", "/api/v1/usage/stats"),
+        ("GET", "/api/v1/usage/logs"),
         ("PATCH", "/api/v1/admin/users/{id}"),
         ("PATCH", "/api/v1/admin/keys/{id}"),
         ("POST", "/api/v1/llm/completion"),

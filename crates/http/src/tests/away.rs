@@ -13,8 +13,8 @@ use tollgate_domain::{
 use tollgate_gate::Authenticator;
 use tollgate_store::{
     Admitted, ChangeStore, Changes, Credentials, Directory, Edit, EditorKey, EventStore, Folded, KeyFilter,
-    KeyStore, KeyTotals, ListedKey, NewKey, NewSession, NewUser, Page, PageRequest, SessionStore, Stats,
-    StoreError, Stores, StreamId, UsageScope, UsageStore, UserStore,
+    KeyStore, KeyTotals, ListedKey, LogMark, LogPage, NewKey, NewSession, NewUser, Page, PageRequest,
+    SessionStore, Stats, StoreError, Stores, StreamId, UsageScope, UsageStore, UserStore,
 };
 use tollgate_usage::Folder;
 
@@ -192,6 +192,9 @@ impl UsageStore for Away {
         away()
     }
     fn key_totals(&self, _: &[KeyId], _: Time) -> Result<HashMap<KeyId, KeyTotals>, StoreError> {
+        away()
+    }
+    fn events(&self, _: &UsageScope, _: u32, _: Option<LogMark>) -> Result<LogPage, StoreError> {
         away()
     }
 }

@@ -148,6 +148,13 @@ pub struct StoredEvent {
     error_code: Option<String>,
 }
 
+impl StoredEvent {
+    /// Its place among all events.
+    pub const fn mark(&self) -> (Ts, Id) {
+        (self.time, self.id)
+    }
+}
+
 impl TryFrom<StoredEvent> for UsageEvent {
     type Error = StoreError;
 

@@ -21,6 +21,7 @@ pub mod change;
 pub mod event;
 mod given;
 pub mod key;
+pub mod log;
 pub mod session;
 pub mod usage;
 pub mod user;
@@ -76,15 +77,23 @@ macro_rules! suite {
         $case!(usage, refusals_count_as_often_as_they_repeat);
         $case!(usage, an_unknown_price_is_counted_not_guessed);
         $case!(usage, keys_totals_start_at_their_time);
+
+        $case!(log, an_event_reads_back_whole);
+        $case!(log, a_log_is_paged_newest_first_without_repeats);
+        $case!(log, pages_stand_still_while_events_come);
+        $case!(log, a_late_event_is_in_its_place_before_it_is_folded);
+        $case!(log, logs_tell_users_keys_and_environments_apart);
+        $case!(log, a_log_goes_on_from_any_place);
     };
 }
 
 #[cfg(test)]
 mod tests {
-    const FILES: [(&str, &str); 6] = [
+    const FILES: [(&str, &str); 7] = [
         ("change", include_str!("change.rs")),
         ("event", include_str!("event.rs")),
         ("key", include_str!("key.rs")),
+        ("log", include_str!("log.rs")),
         ("session", include_str!("session.rs")),
         ("usage", include_str!("usage.rs")),
         ("user", include_str!("user.rs")),

@@ -1,9 +1,9 @@
-//! Sums of usage.
+//! Usage: sums and events.
 
 use std::collections::HashMap;
 
 use tollgate_domain::{Environment, KeyId, Month, Time, UserId};
-use tollgate_store::{KeyTotals, Stats, StoreError, UsageScope, UsageStore};
+use tollgate_store::{KeyTotals, LogMark, LogPage, Stats, StoreError, UsageScope, UsageStore};
 
 use super::Wrapped;
 
@@ -18,5 +18,9 @@ impl UsageStore for Wrapped<dyn UsageStore> {
 
     fn key_totals(&self, keys: &[KeyId], from: Time) -> Result<HashMap<KeyId, KeyTotals>, StoreError> {
         self.call("usage.key_totals", |inner| inner.key_totals(keys, from))
+    }
+
+    fn events(&self, scope: &UsageScope, limit: u32, after: Option<LogMark>) -> Result<LogPage, StoreError> {
+        self.call("usage.events", |inner| inner.events(scope, limit, after))
     }
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use actix_web::{HttpResponse, get, web::Data};
 use chrono::TimeDelta;
 use tollgate_accounts::{Accounts, Actor};
-use tollgate_domain::{Environment, Permission};
-use tollgate_store::UsageScope;
+use tollgate_domain::Permission;
 use tollgate_usage::Folder;
 
+use super::own;
 use crate::{
     extract::{After, Days, Params, Principal},
     problem::Problem,
@@ -42,16 +42,10 @@ pub async fn stats(
 
 fn read(accounts: &Accounts, folder: &Folder, actor: &Actor, days: &Days) -> Result<StatsView, Problem> {
     let as_of = folder.join();
-    let scope = scope(actor);
+    let scope = own(actor);
     let now = accounts.clock.now();
     let from = now - TimeDelta::days(days.days.into());
     let sums = accounts.stores.usage.stats(&scope, from, now + QUARTER)?;
     let quota = accounts.quota(&actor.user, scope.environment.unwrap_or_default())?;
     Ok(StatsView::new(sums, &quota, as_of))
-}
-
-fn scope(actor: &Actor) -> UsageScope {
-    let environment = actor.key.as_ref().map_or(Environment::Live, |key| key.environment);
-    let own = actor.key.as_ref().filter(|key| !key.permissions.allow(&Permission::KeysManage));
-    UsageScope { user: Some(actor.user.id), key: own.map(|key| key.id), environment: Some(environment) }
 }
