@@ -2,21 +2,27 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Condvar, Mutex, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, PoisonError,
+        mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
+/// How long the end waits for steps that run; one may wait for a database that hangs.
+const MAX_END: Duration = Duration::from_secs(2);
+
 /// Tells jobs to end, and wakes those that wait for their next turn.
 #[derive(Default)]
-pub struct Stop {
+struct Stop {
     stopped: Mutex<bool>,
     turned: Condvar,
 }
 
 impl Stop {
     /// Ends every job.
-    pub fn stop(&self) {
+    fn stop(&self) {
         *self.stopped.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.turned.notify_all();
     }
@@ -37,10 +43,19 @@ impl Stop {
 }
 
 /// Jobs that run until they are stopped.
-#[derive(Default)]
 pub struct Jobs {
     stop: Arc<Stop>,
     threads: Vec<JoinHandle<()>>,
+    /// Every thread has one; the last to end is noticed by whoever waits for what they send, which is nothing.
+    running: Sender<()>,
+    ended: Receiver<()>,
+}
+
+impl Default for Jobs {
+    fn default() -> Self {
+        let (running, ended) = mpsc::channel();
+        Self { stop: Arc::default(), threads: Vec::new(), running, ended }
+    }
 }
 
 impl Jobs {
@@ -54,25 +69,76 @@ impl Jobs {
         pause: Duration,
         mut step: impl FnMut() + Send + 'static,
     ) -> std::io::Result<()> {
-        let stop = Arc::clone(&self.stop);
+        let (stop, running) = (Arc::clone(&self.stop), self.running.clone());
         let run = move || {
             while stop.wait(pause) {
                 if catch_unwind(AssertUnwindSafe(&mut step)).is_err() {
                     tracing::error!("a background job panicked and goes on");
                 }
             }
+            // What it has is gone before it counts as ended.
+            drop(step);
+            drop(running);
         };
         self.threads.push(thread::Builder::new().name(name.to_owned()).spawn(run)?);
         Ok(())
     }
 
-    /// Ends every job and waits for the steps that run.
+    /// Ends every job and waits for the steps that run, but not for ever: those that take longer are left
+    /// behind.
     pub fn end(self) {
+        self.end_within(MAX_END);
+    }
+
+    fn end_within(self, patience: Duration) {
         self.stop.stop();
-        for thread in self.threads {
-            if thread.join().is_err() {
-                tracing::error!("a background job panicked");
+        drop(self.running);
+        if self.ended.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
+            for thread in self.threads.iter().filter(|thread| !thread.is_finished()) {
+                let job = thread.thread().name().unwrap_or_default();
+                tracing::warn!(job, "a background job does not end and is left behind");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Longer than any test may take.
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn the_end_waits_for_steps_that_run_and_for_what_they_have() {
+        struct Told(Sender<&'static str>);
+        impl Drop for Told {
+            fn drop(&mut self) {
+                self.0.send("dropped").unwrap();
+            }
+        }
+        let (tell, told) = mpsc::channel();
+        let mut jobs = Jobs::default();
+        let has = Told(tell);
+        jobs.every("quick", Duration::ZERO, move || has.0.send("step").unwrap()).unwrap();
+        assert_eq!(told.recv_timeout(LONG), Ok("step"));
+        jobs.every("waiting", LONG * 60, || ()).unwrap();
+        jobs.end_within(LONG);
+        assert_eq!(told.try_iter().last(), Some("dropped"));
+    }
+
+    #[test]
+    fn a_step_that_hangs_is_left_behind() {
+        let (begin, begun) = mpsc::channel();
+        let (let_go, go) = mpsc::channel::<()>();
+        let mut jobs = Jobs::default();
+        let hang = move || {
+            begin.send(()).unwrap();
+            go.recv().ok();
+        };
+        jobs.every("hanging", Duration::ZERO, hang).unwrap();
+        begun.recv_timeout(LONG).unwrap();
+        jobs.end_within(Duration::from_millis(10));
+        let_go.send(()).unwrap();
     }
 }

@@ -18,7 +18,7 @@ use tokio::{
 };
 use tollgate_config::{Config, Created, Loaded};
 use tollgate_http::{Readiness, Severity};
-use tollgate_persistence::{LockError, ServerLock, Url};
+use tollgate_persistence::{LockError, ServerLock, Standing};
 use tollgate_store::{Directory, Freshness, Stores};
 use tollgate_telemetry::Metrics;
 use tollgate_usage::Recorder;
@@ -30,7 +30,7 @@ const FRESHNESS: Duration = Duration::from_millis(250);
 /// How often events are folded when nobody asks.
 const FOLD: Duration = Duration::from_secs(5);
 /// How often the lock on the database is looked after.
-const LOCK: Duration = Duration::from_secs(5);
+const LOCK: Duration = Duration::from_secs(1);
 /// How often the months' partitions are looked after.
 const PARTITIONS: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long the end waits for the records of what was cut off.
@@ -159,7 +159,7 @@ fn start_jobs(config: &Config, parts: &Parts, metrics: &Arc<Metrics>) -> Result<
 fn keep_lock(parts: &mut Parts, lost: &Arc<Lost>) -> Result<Jobs, StartError> {
     let mut jobs = Jobs::default();
     if let Some(lock) = parts.lock.take() {
-        let mut keeper = Keeper { lock, url: parts.url.clone(), lost: Arc::clone(lost) };
+        let mut keeper = Keeper { lock, lost: Arc::clone(lost), in_trouble: false };
         jobs.every("lock", LOCK, move || keeper.step())?;
     }
     Ok(jobs)
@@ -168,26 +168,36 @@ fn keep_lock(parts: &mut Parts, lost: &Arc<Lost>) -> Result<Jobs, StartError> {
 /// Keeps the lock on the database.
 struct Keeper {
     lock: ServerLock,
-    url: Url,
     lost: Arc<Lost>,
+    /// Whether the log has been told that it is not known to be held.
+    in_trouble: bool,
 }
 
 impl Keeper {
-    /// A lock that went with its connection is taken again, unless another server has it by now.
+    /// A lock that went with its connection is taken again, unless another server has it by now. A database
+    /// that does not answer has not given it to anybody else.
     fn step(&mut self) {
-        if self.lock.still_held() {
-            return;
+        let trouble = match self.lock.still_held() {
+            Standing::Held => None,
+            Standing::NoAnswer => Some("the database does not say whether its lock is still held".to_owned()),
+            Standing::Lost => match self.lock.retake() {
+                Ok(()) => None,
+                Err(LockError::HeldElsewhere | LockError::HeldByProcess { .. }) => {
+                    self.lost.happened.store(true, Ordering::SeqCst);
+                    self.lost.told.notify_one();
+                    None
+                }
+                Err(error @ (LockError::File { .. } | LockError::Open(_))) => {
+                    Some(format!("the lock on the database is lost with its connection: {error}"))
+                }
+            },
+        };
+        match &trouble {
+            Some(trouble) if !self.in_trouble => tracing::warn!("{trouble}; trying again"),
+            None if self.in_trouble => tracing::info!("the lock on the database is looked after again"),
+            Some(_) | None => {}
         }
-        match ServerLock::take(&self.url, Duration::ZERO) {
-            Ok(lock) => self.lock = lock,
-            Err(LockError::HeldElsewhere | LockError::HeldByProcess { .. }) => {
-                self.lost.happened.store(true, Ordering::SeqCst);
-                self.lost.told.notify_one();
-            }
-            Err(LockError::File { .. } | LockError::Open(_)) => {
-                tracing::warn!("the lock on the database is lost with its connection; trying again");
-            }
-        }
+        self.in_trouble = trouble.is_some();
     }
 }
 

@@ -49,8 +49,6 @@ pub struct Parts {
     pub folder: Arc<Folder>,
     /// The present time.
     pub clock: Arc<dyn Clock>,
-    /// Where the database is.
-    pub url: Url,
     /// Keeps other servers off the database, unless several may use it.
     pub lock: Option<ServerLock>,
 }
@@ -124,7 +122,7 @@ pub fn build(config: &Config, metrics: MetricsSource) -> Result<Parts, StartErro
         settings: Arc::new(http_settings(config)),
     };
     let worker = worker(config, &clock, shared)?;
-    Ok(Parts { state, worker, db, stores, directory, recorder, folder, clock, url, lock })
+    Ok(Parts { state, worker, db, stores, directory, recorder, folder, clock, lock })
 }
 
 /// Makes each worker's line, with an HTTP client of its own.

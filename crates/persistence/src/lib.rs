@@ -41,9 +41,10 @@ mod threads;
 mod types;
 mod usage;
 mod user;
+mod watch;
 mod writer;
 
-pub use lock::{LockError, ServerLock};
+pub use lock::{LockError, ServerLock, Standing};
 pub use migrate::{Check, check, migrate};
 pub use open::{Db, OpenError};
 pub use settings::{NotAUrl, Settings, Url};

@@ -1,30 +1,20 @@
 //! One server per database.
 
+mod session;
+
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io::{self, Read, Seek, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
-    thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use diesel::{connection::SimpleConnection, prelude::*, sql_query, sql_types::Bool};
-
-use crate::{
-    both::Conn,
-    open::{OpenError, connect},
-    settings::Url,
-    sqlite::{Access, prepare_file},
-};
+use self::session::Session;
+use crate::{open::OpenError, settings::Url, sqlite::prepare_file};
 
 /// How long a server waits for another one's lock on Postgres, where nothing else is said.
 pub const DEFAULT_WAIT: Duration = Duration::from_secs(30);
-/// How often it looks.
-const EVERY: Duration = Duration::from_millis(250);
-/// The advisory lock of servers.
-const LOCK: i64 = 0x746f_6c6c_7365_7276;
 /// What a lock file holds at most: a process' number.
 const MAX_PID_BYTES: u64 = 20;
 
@@ -63,8 +53,19 @@ pub struct ServerLock(Held);
 enum Held {
     /// The system's lock on the file beside SQLite's.
     File(#[expect(dead_code, reason = "held for its lock")] File),
-    /// A connection that has the advisory lock.
-    Session(Mutex<PgConnection>),
+    /// A session that has the advisory lock.
+    Session(Session),
+}
+
+/// What has become of a lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It is held.
+    Held,
+    /// It went with its connection; another server may have it by now.
+    Lost,
+    /// The database does not say: it may hang, or be out of reach for now.
+    NoAnswer,
 }
 
 impl ServerLock {
@@ -80,35 +81,45 @@ impl ServerLock {
                 prepare_file(path).map_err(|source| LockError::File { path: path.clone(), source })?;
                 take_file(&lock_file(path)).map(Held::File)
             }
-            Url::Postgres(_) => take_session(url, wait).map(|conn| Held::Session(Mutex::new(conn))),
+            Url::Postgres(_) => Session::take(url, wait).map(Held::Session),
         }
         .map(Self)
     }
 
-    /// Whether the lock is still held: on Postgres it goes with its connection.
-    pub fn still_held(&self) -> bool {
+    /// Whether the lock is still held: on Postgres it goes with its connection. Does not wait long.
+    pub fn still_held(&self) -> Standing {
         match &self.0 {
-            Held::File(_) => true,
-            Held::Session(conn) => {
-                let mut conn = conn.lock().unwrap_or_else(PoisonError::into_inner);
-                sql_query(
-                    "SELECT count(*) > 0 AS yes FROM pg_locks \
-                     WHERE locktype = 'advisory' AND granted AND pid = pg_backend_pid()",
-                )
-                .get_result::<Answer>(&mut *conn)
-                .is_ok_and(|answer| answer.yes)
-            }
+            Held::File(_) => Standing::Held,
+            Held::Session(session) => session.standing(),
+        }
+    }
+
+    /// Takes a lost lock again. A session that only the database believes alive, because the network lost
+    /// its end, does not count: it is ended.
+    ///
+    /// # Errors
+    /// See [`LockError`]: `HeldElsewhere` where another server has the database, all else is worth another
+    /// try.
+    pub fn retake(&mut self) -> Result<(), LockError> {
+        match &mut self.0 {
+            Held::File(_) => Ok(()),
+            Held::Session(session) => session.retake(),
         }
     }
 }
 
-fn lock_file(database: &Path) -> PathBuf {
+/// The file that is locked beside a file.
+pub(crate) fn lock_file(database: &Path) -> PathBuf {
     let mut name = database.as_os_str().to_owned();
     name.push(".lock");
     name.into()
 }
 
-fn take_file(path: &Path) -> Result<File, LockError> {
+/// Locks a file, now or never, and writes this process' number into it.
+///
+/// # Errors
+/// `HeldByProcess` where another process has it, `File` where it cannot be made.
+pub(crate) fn take_file(path: &Path) -> Result<File, LockError> {
     let failed = |source| LockError::File { path: path.to_owned(), source };
     let mut file = OpenOptions::new()
         .read(true)
@@ -134,32 +145,4 @@ fn take_file(path: &Path) -> Result<File, LockError> {
     };
     write(&mut file).map_err(failed)?;
     Ok(file)
-}
-
-#[derive(QueryableByName)]
-struct Answer {
-    #[diesel(sql_type = Bool)]
-    yes: bool,
-}
-
-fn take_session(url: &Url, wait: Duration) -> Result<PgConnection, LockError> {
-    let Conn::Pg(mut conn) = connect(url, Access::Read)? else {
-        return Err(OpenError::Malformed.into());
-    };
-    // Its whole work is to stay.
-    conn.batch_execute("SET idle_session_timeout TO 0; SET statement_timeout TO '5s'")
-        .map_err(OpenError::from)?;
-    let end = Instant::now() + wait;
-    loop {
-        let answer: Answer = sql_query(format!("SELECT pg_try_advisory_lock({LOCK}) AS yes"))
-            .get_result(&mut conn)
-            .map_err(OpenError::from)?;
-        if answer.yes {
-            return Ok(conn);
-        }
-        if Instant::now() >= end {
-            return Err(LockError::HeldElsewhere);
-        }
-        thread::sleep(EVERY);
-    }
 }

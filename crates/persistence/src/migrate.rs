@@ -16,6 +16,7 @@ use crate::{
     open::{OpenError, connect},
     settings::Url,
     sqlite::{self, Access},
+    watch::while_it_answers,
 };
 
 const POSTGRES: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
@@ -45,6 +46,11 @@ pub fn check(url: &Url) -> Result<Check, OpenError> {
         let opened = std::fs::File::open(path);
         opened.map_err(|source| OpenError::File { path: path.clone(), source })?;
     }
+    let place = url.clone();
+    while_it_answers(url, move || look(&place))
+}
+
+fn look(url: &Url) -> Result<Check, OpenError> {
     let mut conn = connect(url, Access::Read)?;
     let started = Instant::now();
     each!(&mut conn, conn => conn.batch_execute("SELECT 1"))?;
@@ -65,7 +71,8 @@ pub fn migrate(url: &Url) -> Result<Vec<String>, OpenError> {
     if let Url::Sqlite(path) = url {
         sqlite::prepare_file(path).map_err(|source| OpenError::File { path: path.clone(), source })?;
     }
-    apply(&mut connect(url, Access::Write)?)
+    let place = url.clone();
+    while_it_answers(url, move || apply(&mut connect(&place, Access::Write)?))
 }
 
 /// The names of the migrations that this connection's database lacks, in order.

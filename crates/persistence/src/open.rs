@@ -22,6 +22,7 @@ use crate::{
     pool::{self, Manager},
     settings::{Settings, Url},
     sqlite::{self, Access},
+    watch::while_it_answers,
     writer::Writer,
 };
 
@@ -136,29 +137,14 @@ impl Db {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, OpenError> {
         let access = if settings.durable { Access::Write } else { Access::WriteCarelessly };
-        if let Url::Sqlite(path) = &settings.url {
-            sqlite::prepare_file(path).map_err(|source| OpenError::File { path: path.clone(), source })?;
-        }
-        let mut conn = connect(&settings.url, access)?;
-        if settings.migrate {
-            migrate::apply(&mut conn)?;
-        } else {
-            let names = migrate::pending(&mut conn)?;
-            if !names.is_empty() {
-                return Err(OpenError::Pending { names: names.join(", ") });
-            }
-        }
+        let conn = {
+            let (settings, now) = (settings.clone(), clock.now());
+            while_it_answers(&settings.url.clone(), move || prepared(&settings, access, now))?
+        };
         let manager = Manager { url: settings.url.clone(), access: Access::Read };
         let (size, side) = match conn {
-            Conn::Pg(mut conn) => {
-                check_encoding(&mut conn)?;
-                pg::ensure_partitions(&mut conn, clock.now())?;
-                (settings.connections, Side::postgres(manager.clone()))
-            }
-            Conn::Sqlite(mut conn) => {
-                warn_if_old(&mut conn)?;
-                (settings.readers, lite(settings, conn, access)?)
-            }
+            Conn::Pg(_) => (settings.connections, Side::postgres(manager.clone())),
+            Conn::Sqlite(conn) => (settings.readers, lite(settings, conn, access)?),
         };
         let pool = pool::new(manager, size);
         Ok(Self { database: Arc::new(Database { pool, side, listener, clock }) })
@@ -194,6 +180,30 @@ impl Db {
             Conn::Sqlite(_) => Ok(()),
         })
     }
+}
+
+/// A connection to a database that has everything it needs.
+fn prepared(settings: &Settings, access: Access, now: Time) -> Result<Conn, OpenError> {
+    if let Url::Sqlite(path) = &settings.url {
+        sqlite::prepare_file(path).map_err(|source| OpenError::File { path: path.clone(), source })?;
+    }
+    let mut conn = connect(&settings.url, access)?;
+    if settings.migrate {
+        migrate::apply(&mut conn)?;
+    } else {
+        let names = migrate::pending(&mut conn)?;
+        if !names.is_empty() {
+            return Err(OpenError::Pending { names: names.join(", ") });
+        }
+    }
+    match &mut conn {
+        Conn::Pg(conn) => {
+            check_encoding(conn)?;
+            pg::ensure_partitions(conn, now)?;
+        }
+        Conn::Sqlite(conn) => warn_if_old(conn)?,
+    }
+    Ok(conn)
 }
 
 fn lite(settings: &Settings, conn: SqliteConnection, access: Access) -> Result<Side, OpenError> {

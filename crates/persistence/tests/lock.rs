@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use diesel::{Connection, PgConnection, connection::SimpleConnection};
-use tollgate_persistence::{LockError, ServerLock, testing::TestDb};
+use tollgate_persistence::{LockError, ServerLock, Standing, testing::TestDb};
 
 #[test]
 fn a_second_server_of_a_file_learns_the_firsts_process() {
     let database = TestDb::sqlite();
     let url = &database.settings().url;
     let first = ServerLock::take(url, Duration::ZERO).unwrap();
-    assert!(first.still_held());
+    assert_eq!(first.still_held(), Standing::Held);
     let Err(LockError::HeldByProcess { pid, path }) = ServerLock::take(url, Duration::ZERO) else {
         unreachable!("the first still has it")
     };
@@ -31,7 +31,7 @@ fn a_second_server_on_postgres_waits_and_is_then_told_of_redis() {
     std::thread::scope(|scope| {
         let second = scope.spawn(|| ServerLock::take(url, Duration::from_secs(60)));
         drop(first);
-        assert!(second.join().unwrap().unwrap().still_held());
+        assert_eq!(second.join().unwrap().unwrap().still_held(), Standing::Held);
     });
 }
 
@@ -39,7 +39,7 @@ fn a_second_server_on_postgres_waits_and_is_then_told_of_redis() {
 fn a_lock_is_lost_with_its_connection() {
     let Some(database) = TestDb::postgres() else { return };
     let lock = ServerLock::take(&database.settings().url, Duration::ZERO).unwrap();
-    assert!(lock.still_held());
+    assert_eq!(lock.still_held(), Standing::Held);
     PgConnection::establish(&database.url())
         .unwrap()
         .batch_execute(
@@ -48,5 +48,5 @@ fn a_lock_is_lost_with_its_connection() {
              (SELECT oid FROM pg_database WHERE datname = current_database())",
         )
         .unwrap();
-    assert!(!lock.still_held());
+    assert_eq!(lock.still_held(), Standing::Lost);
 }
