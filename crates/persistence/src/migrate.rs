@@ -103,7 +103,11 @@ pub fn apply(conn: &mut Conn) -> Result<Vec<String>, OpenError> {
                  CREATE SCHEMA IF NOT EXISTS tollgate"
             ))?;
             let names = pending(conn)?;
-            each!(&mut *conn, conn => run(conn))?;
+            if let Err(error) = each!(&mut *conn, conn => run(conn)) {
+                // Where the server went away meanwhile, that is what is wrong, and not the migration.
+                crate::both::batch(conn, "SELECT 1")?;
+                return Err(error);
+            }
             crate::both::batch(conn, &format!("SELECT pg_advisory_unlock({LOCK})"))?;
             names
         }

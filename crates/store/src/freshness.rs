@@ -6,7 +6,7 @@ use crate::{ChangeListener, Directory, StoreError, Stores};
 const PAGE: u32 = 1_000;
 
 /// How far a process has followed the changes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Freshness {
     seen: i64,
 }
