@@ -81,11 +81,16 @@ class Provider:
         with self._changed:
             self.asked = []
             self.answer = Answer()
+            self.answer_by = None
             self._released.set()
 
     def answers(self, **fields):
         """From now on, answers so."""
         self.answer = Answer(**fields)
+
+    def answers_by(self, choose):
+        """From now on, `choose` gives the answer to each request."""
+        self.answer_by = choose
 
     @contextlib.contextmanager
     def holding(self):
@@ -135,7 +140,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         provider = self.server.provider
         raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         asked = Asked(self.path, list(self.headers.items()), raw)
-        answer = dataclasses.replace(provider.answer)
+        answer = provider.answer_by(asked) if provider.answer_by else dataclasses.replace(provider.answer)
         provider._came(asked)
         if answer.hold_after is None:
             provider._wait()
