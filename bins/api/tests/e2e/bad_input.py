@@ -2,11 +2,12 @@
 
 import json
 import socket
+import struct
 import unittest
 
 import openai
 
-from _server import bearer, question
+from _server import bearer, question, wait_until
 from _testcase import EndToEnd
 
 CONFIG = """
@@ -234,6 +235,133 @@ class BadInput(EndToEnd):
         head, _ = self.raw(path=b"/v1/%0d%0aX-Evil:%201")
         self.assertRegex(head, r"^HTTP/1.1 4\d\d ")
         self.assertNotIn("X-Evil", head)
+
+    def connect(self, sent):
+        """A connection on which this was sent."""
+        connection = socket.create_connection(("127.0.0.1", self.server.installation.port), 30)
+        connection.sendall(sent)
+        return connection
+
+    def head(self, *headers):
+        """The head of a chat by a known caller."""
+        lines = ["POST /v1/chat/completions HTTP/1.1", "Host: localhost", "Content-Type: application/json"]
+        return "\r\n".join([*lines, f"Authorization: Bearer {self.user.key}", *headers, "", ""]).encode()
+
+    def pipelined(self, sent):
+        """The answers to all that is sent at once: status, headers and body of each."""
+        with self.connect(sent) as connection:
+            rest = b"".join(iter(lambda: connection.recv(65_536), b""))
+        answers = []
+        while rest:
+            head, _, rest = rest.partition(b"\r\n\r\n")
+            status, *lines = head.decode("ascii").split("\r\n")
+            headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+            length = int(headers["content-length"])
+            answers.append((int(status.split()[1]), headers, rest[:length]))
+            rest = rest[length:]
+        return answers
+
+    def open_requests(self):
+        """How many gated requests run."""
+        lines = self.server.call("GET", "/metrics").text.splitlines()
+        return sum(float(line.split()[1]) for line in lines if line.startswith("tollgate_open_requests "))
+
+    def assert_counted(self, requests):
+        """So many requests of the user counted, and each left its event."""
+        answer = self.server.call("GET", "/v1/models", headers=bearer(self.user.key))
+        self.assertEqual(int(answer.headers["X-RateLimit-Remaining-Minute"]), 60 - requests - 1)
+        self.assertEqual(self.user.stats()["total_requests"], requests + 1)
+
+    def test_half_a_body(self):
+        body = json.dumps(question()).encode()
+        half = body[: len(body) // 2]
+        reset = struct.pack("ii", 1, 0)
+        for name, headers, part in (
+            ("a declared length", [f"Content-Length: {len(body)}"], half),
+            ("chunks", ["Transfer-Encoding: chunked"], b"%x\r\n%s" % (len(body), half)),
+            ("nothing of it", [f"Content-Length: {len(body)}"], b""),
+        ):
+            for how in ("FIN", "RST", "half closed"):
+                with self.subTest(name, how=how):
+                    connection = self.connect(self.head(*headers) + part)
+                    wait_until(lambda: self.open_requests() == 1, "the request is being read")
+                    if how == "RST":
+                        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+                    if how == "half closed":
+                        # Whoever sends no more is taken to be gone.
+                        connection.shutdown(socket.SHUT_WR)
+                        self.assertNotIn(b" 200 ", connection.recv(65_536))
+                    connection.close()
+                    wait_until(lambda: self.open_requests() == 0, "the request is given up")
+        self.assert_counted(0)
+
+    def test_a_body_that_comes_in_pieces(self):
+        """As slowly as they like, within limits."""
+        body = json.dumps(question(model="no-such")).encode()
+        with self.connect(self.head(f"Content-Length: {len(body)}", "Connection: close")) as connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for byte in body:
+                connection.sendall(bytes([byte]))
+            answer = b"".join(iter(lambda: connection.recv(65_536), b""))
+        self.assertIn(b"HTTP/1.1 404 ", answer)
+        self.assert_counted(1)
+
+    def test_a_body_longer_than_declared(self):
+        """What follows the declared length is no request: the connection ends, answered or not."""
+        body = json.dumps(question(model="no-such")).encode()
+        for declared, sent in (
+            (len(body), body + b"and some more\r\n\r\n"),
+            (len(body), body + body),
+            (len(body) - 5, body),
+        ):
+            with self.subTest(declared - len(sent)):
+                answers = self.pipelined(self.head(f"Content-Length: {declared}") + sent)
+                self.assertLessEqual({status for status, _, _ in answers}, {400, 404})
+        wait_until(lambda: self.open_requests() == 0, "the requests have ended")
+        self.assert_counted(3)
+
+    def test_chunks_that_are_none(self):
+        for chunks in (b"zz\r\n{}\r\n0\r\n\r\n", b"-1\r\n{}\r\n0\r\n\r\n", b"f" * 18 + b"\r\n{}"):
+            with self.subTest(chunks[:8]):
+                answers = self.pipelined(self.head("Transfer-Encoding: chunked") + chunks)
+                self.assertLessEqual({status for status, _, _ in answers}, {400})
+        wait_until(lambda: self.open_requests() == 0, "the requests have ended")
+
+    def test_lengths_that_contradict(self):
+        body = json.dumps(question()).encode()
+        for headers in (
+            [f"Content-Length: {len(body)}", "Transfer-Encoding: chunked"],
+            [f"Content-Length: {len(body)}", f"Content-Length: {len(body) + 1}"],
+            ["Content-Length: -1"],
+            ["Content-Length: many"],
+            ["Content-Length: 99999999999999999999999999"],
+        ):
+            with self.subTest(headers):
+                answers = self.pipelined(self.head(*headers, "Connection: close") + body)
+                self.assertEqual({status for status, _, _ in answers}, {400})
+
+    def test_pipelined_requests_are_answered_in_their_order(self):
+        bodies = [json.dumps(question(model=f"no-such-{number}")).encode() for number in range(4)]
+        sent = b"".join(
+            self.head(f"Content-Length: {len(body)}", *(["Connection: close"] if body is bodies[-1] else []))
+            + body
+            for body in bodies
+        )
+        answers = self.pipelined(sent)
+        self.assertEqual([status for status, _, _ in answers], [404] * 4)
+        for number, (_, headers, body) in enumerate(answers):
+            self.assertIn(f"no-such-{number}", json.loads(body)["detail"])
+            self.assertEqual(headers["x-ratelimit-remaining-minute"], str(60 - number - 1))
+        self.assert_counted(4)
+
+    def test_pipelined_requests_of_which_one_is_half(self):
+        body = json.dumps(question(model="no-such")).encode()
+        head = self.head(f"Content-Length: {len(body)}")
+        with self.connect((head + body) + (head + body[:5])) as connection:
+            self.assertIn(b"HTTP/1.1 404 ", connection.recv(65_536))
+            wait_until(lambda: self.open_requests() == 1, "the second request is being read")
+        wait_until(lambda: self.open_requests() == 0, "the second request is given up")
+        self.assert_counted(1)
 
     def test_routes_and_methods_that_are_not_there(self):
         for method, path in (

@@ -1,13 +1,16 @@
 """The three windows: never more than so many requests in any of them."""
 
 import concurrent.futures
+import contextlib
 import datetime
+import json
+import socket
 import threading
 import unittest
 
 import openai
 
-from _server import bearer, question
+from _server import bearer, question, wait_until
 from _testcase import EndToEnd
 
 CROWD, ROOM, BEFORE = 200, 20, 5
@@ -155,6 +158,27 @@ class Concurrency(EndToEnd):
         answer = user.chat()
         self.assert_ok(answer)
         self.assertEqual(answer.headers["X-RateLimit-Remaining-Minute"], "57")
+
+    def nothing_runs(self):
+        return "tollgate_open_requests 0" in self.server.call("GET", "/metrics").text.splitlines()
+
+    def test_who_hangs_up_makes_room(self):
+        user = self.server.register()
+        body = json.dumps(question()).encode()
+        head = (
+            "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            f"Authorization: Bearer {user.key}\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        address = ("127.0.0.1", self.server.installation.port)
+        with self.provider.holding():
+            for turn in range(1, 4):
+                with contextlib.ExitStack() as connections:
+                    for _ in range(2):
+                        connection = connections.enter_context(socket.create_connection(address, 30))
+                        connection.sendall(head.encode() + body)
+                    self.provider.wait_for(2 * turn)
+                    self.assert_problem(user.chat(), 429, "concurrency_limit")
+                wait_until(self.nothing_runs, "both have ended")
 
 
 if __name__ == "__main__":
