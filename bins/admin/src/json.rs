@@ -6,7 +6,7 @@ use chrono::SecondsFormat;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tollgate_accounts::admin::Provisioned;
-use tollgate_domain::{ApiKey, Email, Tier, Time, User};
+use tollgate_domain::{ApiKey, Email, Month, Tier, Time, User};
 use tollgate_store::{KeyTotals, ListedKey};
 
 use crate::{error::AdminError, output};
@@ -67,13 +67,15 @@ pub struct UserView {
     hourly_limit: Option<u64>,
     daily_limit: Option<u64>,
     monthly_token_limit: Option<u64>,
+    quota_grant: u64,
     metadata: Box<RawValue>,
     created_at: String,
     updated_at: String,
 }
 
-impl From<&User> for UserView {
-    fn from(user: &User) -> Self {
+impl UserView {
+    /// A user as they are at `now`.
+    pub fn new(user: &User, now: Time) -> Self {
         Self {
             id: user.id.to_string(),
             email: user.email.as_ref().map(Email::to_string),
@@ -87,6 +89,7 @@ impl From<&User> for UserView {
             hourly_limit: user.limits.hour,
             daily_limit: user.limits.day,
             monthly_token_limit: user.monthly_token_limit,
+            quota_grant: user.granted_tokens(Month::of(now)),
             metadata: notes(&user.metadata),
             created_at: time(user.created_at),
             updated_at: time(user.updated_at),
@@ -193,7 +196,7 @@ impl<'a> ProvisionedView<'a> {
     /// What was made.
     pub fn new(made: &'a Provisioned, now: Time) -> Self {
         Self {
-            user: (&made.user).into(),
+            user: UserView::new(&made.user, now),
             key_id: made.key.id.to_string(),
             api_key: made.secret.expose(),
             key: made.secret.expose(),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use tollgate_domain::{
     ApiKey, KeyId, LimitOverrides, Month, Permission, Permissions, Role, Tier, Tiers, User, UserId,
-    user::QuotaFloor,
+    user::MonthTokens,
 };
 use tollgate_store::{KeyFilter, KeyTotals, ListedKey, Page, PageRequest};
 
@@ -55,6 +55,8 @@ pub struct UserChanges {
     pub limits: LimitChanges,
     /// Tokens a month in place of the tier's.
     pub monthly_token_limit: Change<u64>,
+    /// Tokens of the running month beyond its limit, in place of what was granted before.
+    pub quota_grant: Change<u64>,
 }
 
 /// Changes to a key; what is `None` stays.
@@ -82,6 +84,7 @@ impl Accounts {
         let mut faults = Faults::default();
         faults.overrides(&changes.limits.given());
         faults.limit("monthly_token_limit", changes.monthly_token_limit.flatten());
+        faults.grant("quota_grant", changes.quota_grant.flatten());
         faults.none()?;
         let now = self.now();
         let tiers = self.settings.tiers;
@@ -180,10 +183,10 @@ fn only_for_administrators(owner: &User) -> Result<(), AccountsError> {
 
 fn apply_to_user(user: &mut User, changes: UserChanges, tiers: &Tiers, month: Month) {
     if let Some(tier) = changes.tier {
-        let floor = user.quota_floor.filter(|floor| floor.month == month).map_or(0, |floor| floor.tokens);
+        let floor = user.quota_floor.map_or(0, |floor| floor.within(month));
         let tokens = tiers.of(user.tier).monthly_tokens.max(floor);
         if tokens > tiers.of(tier).monthly_tokens {
-            user.quota_floor = Some(QuotaFloor { month, tokens });
+            user.quota_floor = Some(MonthTokens { month, tokens });
         }
         user.tier = tier;
     }
@@ -193,6 +196,9 @@ fn apply_to_user(user: &mut User, changes: UserChanges, tiers: &Tiers, month: Mo
     user.limits.hour = changes.limits.hour.unwrap_or(user.limits.hour);
     user.limits.day = changes.limits.day.unwrap_or(user.limits.day);
     user.monthly_token_limit = changes.monthly_token_limit.unwrap_or(user.monthly_token_limit);
+    if let Some(grant) = changes.quota_grant {
+        user.quota_grant = grant.map(|tokens| MonthTokens { month, tokens });
+    }
 }
 
 fn apply_to_key(key: &mut ApiKey, changes: &KeyChanges) {
@@ -251,6 +257,35 @@ mod tests {
         to(&mut user, Tier::Pro, november.next());
         to(&mut user, Tier::Free, november.next());
         assert_eq!(user.monthly_tokens(&tiers, november.next()), 100_000);
+    }
+
+    #[test]
+    fn a_grant_is_of_its_month_and_takes_the_place_of_the_one_before() {
+        let tiers = Tiers::default();
+        let november = Month::of("2026-11-30T23:59:59Z".parse().unwrap());
+        let mut user = blank_user(UserId::new(Time::UNIX_EPOCH, &Counting::default()), Time::UNIX_EPOCH);
+        let grant = |user: &mut User, tokens, month| {
+            let changes = UserChanges { quota_grant: Some(tokens), ..UserChanges::default() };
+            apply_to_user(user, changes, &tiers, month);
+            user.monthly_tokens(&tiers, month)
+        };
+        assert_eq!(grant(&mut user, Some(500), november), 10_500);
+        assert_eq!(grant(&mut user, Some(300), november), 10_300, "sets, does not add");
+        assert_eq!(user.monthly_tokens(&tiers, november.next()), 10_000);
+        assert_eq!(grant(&mut user, Some(0), november), 10_000);
+        assert_eq!(grant(&mut user, Some(7), november.next()), 10_007);
+        assert_eq!(user.granted_tokens(november), 0);
+        assert_eq!(grant(&mut user, None, november.next()), 10_000);
+        // Beyond whatever the limit is: an administrator's own, the floor of a tier that was left.
+        user.monthly_token_limit = Some(u64::MAX - 1);
+        assert_eq!(grant(&mut user, Some(5), november), u64::MAX);
+        user.monthly_token_limit = None;
+        let to = |user: &mut User, tier| {
+            apply_to_user(user, UserChanges { tier: Some(tier), ..UserChanges::default() }, &tiers, november);
+            user.monthly_tokens(&tiers, november)
+        };
+        assert_eq!(to(&mut user, Tier::Pro), 100_005);
+        assert_eq!(to(&mut user, Tier::Free), 100_005, "once, not twice");
     }
 
     #[test]

@@ -48,6 +48,13 @@ impl Faults {
         }
     }
 
+    /// Tokens that are granted: 0 to [`MAX_LIMIT`].
+    pub fn grant(&mut self, field: &'static str, tokens: Option<u64>) {
+        if tokens.is_some_and(|tokens| tokens > MAX_LIMIT) {
+            self.add(field, "out_of_range", format!("must be 0 to {MAX_LIMIT}"));
+        }
+    }
+
     /// Days until a key expires: 1 to [`MAX_EXPIRY_DAYS`].
     pub fn expiry_days(&mut self, field: &'static str, days: Option<i64>) {
         if days.is_some_and(|days| !(1..=MAX_EXPIRY_DAYS).contains(&days)) {

@@ -137,6 +137,7 @@ pub(crate) fn blank_user(id: UserId, now: Time) -> User {
         limits: LimitOverrides::default(),
         monthly_token_limit: None,
         quota_floor: None,
+        quota_grant: None,
         metadata: "{}".to_owned(),
         created_at: now,
         updated_at: now,

@@ -268,6 +268,13 @@ fn administrators_change_users_and_keys() {
         assert_eq!(user.monthly_tokens(&tiers, month.next()), 10_000);
         assert_eq!(house.accounts.quota(&user, Environment::Live).unwrap().remaining(), 100_000);
 
+        let grant = |tokens| UserChanges { quota_grant: Some(Some(tokens)), ..UserChanges::default() };
+        house.accounts.edit_user(ann.user.id, grant(23)).unwrap();
+        let user = house.accounts.stores.users.by_id(ann.user.id).unwrap().unwrap();
+        assert_eq!(house.accounts.quota(&user, Environment::Live).unwrap().limit, 100_023);
+        let refused = house.accounts.edit_user(ann.user.id, grant(1_000_000_000_001));
+        assert!(matches!(refused, Err(AccountsError::Invalid(_))), "{refused:?}");
+
         let limits = LimitChanges { hour: Some(Some(7)), ..LimitChanges::default() };
         let off = KeyChanges { limits, is_active: Some(false), ..KeyChanges::default() };
         let key = house.accounts.edit_key(ann.key.id, &off).unwrap().key;

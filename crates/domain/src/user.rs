@@ -49,13 +49,20 @@ impl FromStr for Role {
     }
 }
 
-/// The token limit below which a month does not fall, because a tier was lowered during it.
+/// Tokens of one calendar month; they mean nothing in any other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct QuotaFloor {
-    /// The month for which it holds.
+pub struct MonthTokens {
+    /// The month for which they hold.
     pub month: Month,
     /// Tokens.
     pub tokens: u64,
+}
+
+impl MonthTokens {
+    /// Its tokens where it is of `month`, else 0.
+    pub fn within(&self, month: Month) -> u64 {
+        if self.month == month { self.tokens } else { 0 }
+    }
 }
 
 /// A user, without the password's hash.
@@ -81,8 +88,10 @@ pub struct User {
     pub limits: LimitOverrides,
     /// What an administrator gave in place of the tier's tokens a month.
     pub monthly_token_limit: Option<u64>,
-    /// The higher limit of a tier left during a month.
-    pub quota_floor: Option<QuotaFloor>,
+    /// The limit below which a month does not fall, because a tier was lowered during it.
+    pub quota_floor: Option<MonthTokens>,
+    /// Tokens of a month that an administrator gave beyond its limit.
+    pub quota_grant: Option<MonthTokens>,
     /// The user's own notes: a JSON object as text.
     pub metadata: String,
     /// When it was made.
@@ -93,12 +102,17 @@ pub struct User {
 
 impl User {
     /// Tokens that the user may use in `month`: what an administrator gave, else the tier's, but not
-    /// less than the floor that a tier left during that month set.
+    /// less than the floor that a tier left during that month set; and what was granted for that month.
     pub fn monthly_tokens(&self, tiers: &Tiers, month: Month) -> u64 {
-        if let Some(given) = self.monthly_token_limit {
-            return given;
-        }
-        let floor = self.quota_floor.filter(|floor| floor.month == month).map_or(0, |floor| floor.tokens);
-        tiers.of(self.tier).monthly_tokens.max(floor)
+        let limit = self.monthly_token_limit.unwrap_or_else(|| {
+            let floor = self.quota_floor.map_or(0, |floor| floor.within(month));
+            tiers.of(self.tier).monthly_tokens.max(floor)
+        });
+        limit.saturating_add(self.granted_tokens(month))
+    }
+
+    /// Tokens that an administrator granted for `month`.
+    pub fn granted_tokens(&self, month: Month) -> u64 {
+        self.quota_grant.map_or(0, |grant| grant.within(month))
     }
 }

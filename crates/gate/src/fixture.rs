@@ -520,6 +520,7 @@ fn rows(setup: &Setup, now: Time, random: &dyn Randomness, pepper: &Pepper) -> (
         limits,
         monthly_token_limit: Some(setup.tokens),
         quota_floor: None,
+        quota_grant: None,
         metadata: "{}".into(),
         created_at: now,
         updated_at: now,

@@ -24,6 +24,8 @@ diesel::table! {
         metadata -> Text,
         created_at -> Ts,
         updated_at -> Ts,
+        quota_grant_month -> Nullable<Integer>,
+        quota_grant_tokens -> Nullable<BigInt>,
     }
 }
 

@@ -84,6 +84,7 @@ fn user() -> NewUser {
         limits: Default::default(),
         monthly_token_limit: None,
         quota_floor: None,
+        quota_grant: None,
         metadata: "{}".to_owned(),
         created_at: at(0),
         updated_at: at(0),

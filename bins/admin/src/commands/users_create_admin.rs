@@ -35,7 +35,7 @@ pub fn run(accounts: &Accounts, flags: &CreateAdmin, json: bool) -> Result<(), A
         }
     };
     if json {
-        return json::print(&UserView::from(&user));
+        return json::print(&UserView::new(&user, accounts.clock.now()));
     }
     output::line(&format_args!("{email} ({}) {said}.", user.id))
 }

@@ -26,10 +26,11 @@ const COLUMNS: &[Column] = &[
 
 /// Prints the users page by page.
 pub fn run(accounts: &Accounts, search: Option<&str>, json: bool) -> Result<(), AdminError> {
+    let now = accounts.clock.now();
     output::until_hung_up(if json {
         let mut list = json::List::begin(io::stdout().lock(), "users")?;
         each_page(accounts, search, |users| {
-            users.iter().try_for_each(|user| list.item(&UserView::from(user)))
+            users.iter().try_for_each(|user| list.item(&UserView::new(user, now)))
         })
         .and_then(|()| list.end())
     } else {

@@ -16,7 +16,7 @@ pub fn run(accounts: &Accounts, given: &str, tier: Tier, json: bool) -> Result<(
     let changes = UserChanges { tier: Some(tier), ..UserChanges::default() };
     let user = accounts.edit_user(before.id, changes)?;
     if json {
-        return json::print(&UserView::from(&user));
+        return json::print(&UserView::new(&user, accounts.clock.now()));
     }
     let called = output::printable(find::called(&user));
     output::line(&format_args!("{called} ({}) has the tier {tier}; before, it was {}.", user.id, before.tier))

@@ -15,7 +15,7 @@ use crate::{
 pub fn run(accounts: &Accounts, given: &str, json: bool) -> Result<(), AdminError> {
     let user = find::user(accounts, given)?;
     if json {
-        return json::print(&UserView::from(&user));
+        return json::print(&UserView::new(&user, accounts.clock.now()));
     }
     let quota = accounts.quota(&user, Environment::Live)?;
     let or_nothing = |text: Option<&str>| text.unwrap_or(NOTHING).to_owned();
@@ -34,6 +34,7 @@ pub fn run(accounts: &Accounts, given: &str, json: bool) -> Result<(), AdminErro
         ("Hourly limit", limit(user.limits.hour)),
         ("Daily limit", limit(user.limits.day)),
         ("Monthly tokens", limit(user.monthly_token_limit)),
+        ("Granted this month", thousands(user.granted_tokens(quota.month))),
         ("Used this month", format!("{} of {} tokens", thousands(quota.used), thousands(quota.limit))),
         ("Notes", user.metadata.clone()),
         ("Created", table::minute(user.created_at)),

@@ -121,6 +121,7 @@ fn users_are_made_listed_shown_and_moved() {
         for name in [text(&made, "/user_id"), "ext_7", "newuser@example.com"] {
             assert_eq!(site.json(&["users", "show", name])["id"], made["user_id"], "{name}");
         }
+        assert_eq!(made["user"]["quota_grant"], 0);
         let said = site.run(&["users", "show", "newuser@example"]).ended(1);
         assert!(said.contains("The nearest are") && said.contains("newuser@example.com"), "{said}");
 

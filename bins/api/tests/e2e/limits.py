@@ -92,6 +92,54 @@ class Windows(EndToEnd):
         self.assert_ok(answer)
         self.assertEqual(answer.headers["X-RateLimit-Remaining-Minute"], "57")
 
+    def test_headers_show_per_window_what_has_less_left(self):
+        user = self.server.register()
+        made = user.make_key(minute_limit=5, hourly_limit=900)
+        key = made["key"]
+
+        def left(*, key):
+            headers = self.server.answers[-1].headers if key is None else user.chat(key=key).headers
+            windows = ("Minute", "Hour", "Day")
+            return [
+                tuple(int(headers[f"X-RateLimit-{what}-{window}"]) for what in ("Limit", "Remaining"))
+                for window in windows
+            ]
+
+        # The key's own by minute and hour; the user's by day.
+        self.assertEqual(left(key=key), [(5, 4), (900, 899), (10_000, 9_999)])
+        # Another key uses the user's minute up, until that has less left.
+        for _ in range(55):
+            self.assert_ok(user.chat())
+        self.assertEqual(left(key=key), [(60, 3), (900, 898), (10_000, 9_943)])
+        self.assertEqual(left(key=user.key), [(60, 2), (1_000, 942), (10_000, 9_942)])
+        self.assertEqual(left(key=key), [(60, 1), (900, 897), (10_000, 9_941)])
+        self.assertEqual(left(key=key), [(60, 0), (900, 896), (10_000, 9_940)])
+        self.assert_problem(user.chat(key=key), 429, "rate_limit_exceeded")
+        self.assertEqual(left(key=None), [(60, 0), (900, 896), (10_000, 9_940)])
+
+    def test_limits_given_later_find_what_was(self):
+        user = self.server.register()
+        other = user.make_key()
+        for _ in range(3):
+            self.assert_ok(user.chat())
+        self.assert_ok(user.chat(key=other["key"]))
+        # The user's, lowered below what was.
+        self.server.edit_user(user, hourly_limit=2)
+        problem = self.assert_problem(user.chat(), 429, "rate_limit_exceeded")
+        self.assertEqual(problem["detail"], "Rate limit exceeded. Hourly: 4/2, Daily: 4/10000")
+        self.server.edit_user(user, hourly_limit=5)
+        self.assert_ok(user.chat())
+        self.assert_problem(user.chat(), 429, "rate_limit_exceeded")
+        self.server.edit_user(user, hourly_limit=None)
+        # A key's, where there was none: its own four, not the user's five.
+        admin, path = self.server.administrator(), f"/api/v1/admin/keys/{user.key_id}"
+        self.assert_ok(admin.api("PATCH", path, json={"daily_limit": 4}))
+        problem = self.assert_problem(user.chat(), 429, "rate_limit_exceeded")
+        self.assertEqual(problem["detail"], "Rate limit exceeded. Hourly: 5/1000, Daily: 4/4")
+        self.assert_ok(admin.api("PATCH", path, json={"daily_limit": 5}))
+        self.assert_ok(user.chat())
+        self.assert_problem(user.chat(), 429, "rate_limit_exceeded")
+
     def test_an_administrators_limit_for_a_key_stands_in_place_of_the_users(self):
         user = self.server.register()
         self.server.edit_user(user, minute_limit=1)

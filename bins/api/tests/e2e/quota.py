@@ -117,6 +117,66 @@ class Quota(EndToEnd):
         self.assert_ok(user.chat(max_tokens=5_000))
 
 
+class Grants(EndToEnd):
+    """`quota_grant`: tokens of the running month beyond its limit."""
+
+    def test_who_was_refused_goes_on_after_a_grant(self):
+        user = self.server.register()
+        self.assert_problem(user.chat(max_tokens=11_000), 429, "insufficient_quota")
+        granted = self.server.edit_user(user, quota_grant=5_000)
+        self.assertEqual((granted["quota_grant"], granted["monthly_token_limit"]), (5_000, None))
+        answer = user.chat(max_tokens=11_000)
+        self.assert_ok(answer)
+        self.assertEqual(answer.headers["X-Quota-Limit"], "15000")
+        self.assertEqual(answer.headers["X-Quota-Remaining"], str(15_000 - 18))
+        quota = user.stats()["quota"]
+        self.assertEqual((quota["limit"], quota["used"], quota["remaining"]), (15_000, 18, 15_000 - 18))
+        self.assertEqual(user.tokens_remaining(), 15_000 - 18)
+
+    def test_a_grant_sets_and_does_not_add(self):
+        user = self.server.register()
+        for grant, limit in ((5_000, 15_000), (2_000, 12_000), (0, 10_000), (10**12, 10**12 + 10_000)):
+            self.assertEqual(self.server.edit_user(user, quota_grant=grant)["quota_grant"], grant)
+            self.assertEqual(user.chat().headers["X-Quota-Limit"], str(limit))
+        self.assertEqual(self.server.edit_user(user, quota_grant=None)["quota_grant"], 0)
+        self.assertEqual(user.chat().headers["X-Quota-Limit"], "10000")
+        # Beyond whatever the limit is, and what is used stays used.
+        self.server.edit_user(user, quota_grant=70, monthly_token_limit=1_000)
+        self.assertEqual(user.chat().headers["X-Quota-Limit"], "1070")
+        self.server.edit_user(user, tier="pro", monthly_token_limit=None)
+        self.server.edit_user(user, tier="free")
+        headers = user.chat().headers
+        self.assertEqual(headers["X-Quota-Limit"], "100070", "the tier that was left, and the grant")
+        self.assertEqual(headers["X-Quota-Remaining"], str(100_070 - 7 * 18))
+
+    def test_a_grant_that_is_taken_back_leaves_nothing_and_never_less(self):
+        user = self.server.register()
+        self.server.edit_user(user, quota_grant=10_000)
+        self.provider.answers(prompt_tokens=9_000, completion_tokens=6_000)
+        self.assert_ok(user.chat(max_tokens=10_000))
+        self.server.edit_user(user, quota_grant=0)
+        self.assert_problem(user.chat(max_tokens=1), 429, "insufficient_quota")
+        self.assertEqual(user.tokens_remaining(), 0)
+
+    def test_grants_have_bounds_and_come_from_administrators(self):
+        user = self.server.register()
+        path = f"/api/v1/admin/users/{user.id}"
+        admin = self.server.administrator()
+        for wrong in (-1, 10**12 + 1, 10**30, 1.5, "many"):
+            with self.subTest(wrong):
+                answer = admin.api("PATCH", path, json={"quota_grant": wrong})
+                problem = self.assert_problem(answer, 422, "validation_failed")
+                self.assertEqual([error["field"] for error in problem["errors"]], ["quota_grant"])
+        self.assert_problem(user.api("PATCH", path, json={"quota_grant": 5}), 403, "permission_denied")
+        self.assertEqual(user.stats()["quota"]["limit"], 10_000)
+
+    def test_a_grant_outlives_a_restart(self):
+        user = self.server.register()
+        self.server.edit_user(user, quota_grant=5_000)
+        self.server.restart()
+        self.assertEqual(user.chat().headers["X-Quota-Limit"], "15000")
+
+
 class Crowd(EndToEnd):
     """Many at once for the last tokens."""
 

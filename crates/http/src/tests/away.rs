@@ -63,6 +63,7 @@ fn user() -> User {
         limits: LimitOverrides::default(),
         monthly_token_limit: None,
         quota_floor: None,
+        quota_grant: None,
         metadata: "{}".to_owned(),
         created_at: Time::UNIX_EPOCH,
         updated_at: Time::UNIX_EPOCH,

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tollgate_domain::User;
+use tollgate_domain::{Month, Time, User};
 use utoipa::ToSchema;
 
 /// A user as the user and administrators see it.
@@ -36,6 +36,8 @@ pub struct UserView {
     daily_limit: Option<u64>,
     /// Tokens in a calendar month, likewise.
     monthly_token_limit: Option<u64>,
+    /// Tokens beyond that limit that an administrator granted for the running month.
+    quota_grant: u64,
     /// The user's own notes.
     #[schema(value_type = Object)]
     metadata: Box<RawValue>,
@@ -45,8 +47,9 @@ pub struct UserView {
     updated_at: DateTime<Utc>,
 }
 
-impl From<&User> for UserView {
-    fn from(user: &User) -> Self {
+impl UserView {
+    /// A user as they are at `now`.
+    pub fn new(user: &User, now: Time) -> Self {
         Self {
             id: user.id.to_string(),
             email: user.email.as_ref().map(ToString::to_string),
@@ -60,6 +63,7 @@ impl From<&User> for UserView {
             hourly_limit: user.limits.hour,
             daily_limit: user.limits.day,
             monthly_token_limit: user.monthly_token_limit,
+            quota_grant: user.granted_tokens(Month::of(now)),
             metadata: notes(&user.metadata),
             created_at: user.created_at,
             updated_at: user.updated_at,

@@ -1,7 +1,7 @@
 //! Rows of `users`.
 
 use diesel::prelude::*;
-use tollgate_domain::{LimitOverrides, Month, User, user::QuotaFloor};
+use tollgate_domain::{LimitOverrides, Month, User, user::MonthTokens};
 use tollgate_store::StoreError;
 
 use super::named;
@@ -32,6 +32,8 @@ pub struct UserRow {
     monthly_token_limit: Option<i64>,
     quota_floor_month: Option<i32>,
     quota_floor_tokens: Option<i64>,
+    quota_grant_month: Option<i32>,
+    quota_grant_tokens: Option<i64>,
     metadata: String,
     created_at: Ts,
     updated_at: Ts,
@@ -56,6 +58,8 @@ impl From<&User> for UserRow {
             monthly_token_limit: user.monthly_token_limit.map(number::stored),
             quota_floor_month: user.quota_floor.map(|floor| floor.month.number()),
             quota_floor_tokens: user.quota_floor.map(|floor| number::stored(floor.tokens)),
+            quota_grant_month: user.quota_grant.map(|grant| grant.month.number()),
+            quota_grant_tokens: user.quota_grant.map(|grant| number::stored(grant.tokens)),
             metadata: user.metadata.clone(),
             created_at: user.created_at.into(),
             updated_at: user.updated_at.into(),
@@ -67,13 +71,6 @@ impl TryFrom<UserRow> for User {
     type Error = StoreError;
 
     fn try_from(row: UserRow) -> Result<Self, StoreError> {
-        let floor = match (row.quota_floor_month, row.quota_floor_tokens) {
-            (Some(month), Some(tokens)) => Some(QuotaFloor {
-                month: Month::from_number(month),
-                tokens: number::read(tokens, TABLE, "quota floor")?,
-            }),
-            _ => None,
-        };
         Ok(Self {
             id: row.id.into(),
             email: row.email.map(|email| named(&email, TABLE, "email")).transpose()?,
@@ -89,12 +86,23 @@ impl TryFrom<UserRow> for User {
                 day: number::read_optional(row.daily_limit, TABLE, "daily limit")?,
             },
             monthly_token_limit: number::read_optional(row.monthly_token_limit, TABLE, "token limit")?,
-            quota_floor: floor,
+            quota_floor: month_tokens(row.quota_floor_month, row.quota_floor_tokens, "quota floor")?,
+            quota_grant: month_tokens(row.quota_grant_month, row.quota_grant_tokens, "quota grant")?,
             metadata: row.metadata,
             created_at: row.created_at.time(),
             updated_at: row.updated_at.time(),
         })
     }
+}
+
+fn month_tokens(
+    month: Option<i32>,
+    tokens: Option<i64>,
+    what: &'static str,
+) -> Result<Option<MonthTokens>, StoreError> {
+    let (Some(month), Some(tokens)) = (month, tokens) else { return Ok(None) };
+    let tokens = number::read(tokens, TABLE, what)?;
+    Ok(Some(MonthTokens { month: Month::from_number(month), tokens }))
 }
 
 /// What a search looks into; the parts are kept apart by a character that no search may have.

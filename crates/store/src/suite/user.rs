@@ -2,7 +2,9 @@
 
 use std::{collections::HashSet, sync::Arc, thread};
 
-use tollgate_domain::{Email, LimitOverrides, Month, Permission, Role, Tier, User, UserId, user::QuotaFloor};
+use tollgate_domain::{
+    Email, LimitOverrides, Month, Permission, Role, Tier, User, UserId, user::MonthTokens,
+};
 
 use super::given;
 use crate::{Change, PageRequest, StoreError, Stores};
@@ -20,7 +22,8 @@ pub fn a_user_reads_back_whole(stores: &Stores) {
         is_verified: true,
         limits: LimitOverrides { minute: Some(1), hour: None, day: Some(1_000_000_000_000) },
         monthly_token_limit: Some(7),
-        quota_floor: Some(QuotaFloor { month: Month::of(given::at(0)), tokens: 100_000 }),
+        quota_floor: Some(MonthTokens { month: Month::of(given::at(0)), tokens: 100_000 }),
+        quota_grant: Some(MonthTokens { month: Month::of(given::at(0)).next(), tokens: 1_000_000_000_000 }),
         metadata: "{\"a\": [1, null]}".to_owned(),
         updated_at: given::at(1),
         ..new.user

@@ -44,6 +44,10 @@ pub struct EditUserRequest {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<u64>, minimum = 1)]
     monthly_token_limit: Change<u64>,
+    /// Tokens beyond that limit, of the running month only, in place of what was granted before.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<u64>, minimum = 0)]
+    quota_grant: Change<u64>,
 }
 
 /// Change a user
@@ -62,7 +66,7 @@ pub async fn edit_user(
     let changes = UserChanges::from(request);
     let accounts = Arc::clone(&state.accounts);
     let user = state.pools.accounts.run(move || accounts.edit_user(id, changes)).await??;
-    Ok(HttpResponse::Ok().json(UserView::from(&user)))
+    Ok(HttpResponse::Ok().json(UserView::new(&user, state.clock.now())))
 }
 
 impl From<EditUserRequest> for UserChanges {
@@ -77,6 +81,7 @@ impl From<EditUserRequest> for UserChanges {
                 day: request.daily_limit,
             },
             monthly_token_limit: request.monthly_token_limit,
+            quota_grant: request.quota_grant,
         }
     }
 }

@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, http::header::USER_AGENT, post, web::
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use tollgate_accounts::login::{LoggedIn, Login};
+use tollgate_domain::Time;
 use utoipa::ToSchema;
 
 use crate::{client_address, extract::JsonOrForm, problem::Problem, state::State, view::user::UserView};
@@ -73,17 +74,17 @@ pub async fn login(
     let accounts = Arc::clone(&state.accounts);
     let wish = Login { email, password, ip, user_agent };
     let logged_in = state.pools.hash.run(move || accounts.login(&wish)).await??;
-    Ok(HttpResponse::Ok().json(LoginResponse::from(&logged_in)))
+    Ok(HttpResponse::Ok().json(LoginResponse::new(&logged_in, state.clock.now())))
 }
 
-impl From<&LoggedIn> for LoginResponse {
-    fn from(logged_in: &LoggedIn) -> Self {
+impl LoginResponse {
+    fn new(logged_in: &LoggedIn, now: Time) -> Self {
         Self {
             access_token: logged_in.access_token.expose_secret().to_owned(),
             refresh_token: logged_in.refresh_token.expose_secret().to_owned(),
             token_type: "bearer",
             expires_in: logged_in.expires_in,
-            user: UserView::from(&*logged_in.user),
+            user: UserView::new(&logged_in.user, now),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! `GET /api/v1/auth/me`.
 
-use actix_web::{HttpResponse, get};
+use actix_web::{HttpResponse, get, web::Data};
 
-use crate::{extract::SessionUser, problem::Problem, view::user::UserView};
+use crate::{extract::SessionUser, problem::Problem, state::State, view::user::UserView};
 
 /// Who am I
 ///
@@ -13,6 +13,6 @@ use crate::{extract::SessionUser, problem::Problem, view::user::UserView};
     responses((status = 200, description = "The user.", body = UserView)),
 )]
 #[get("/me")]
-pub async fn me(SessionUser(user): SessionUser) -> Result<HttpResponse, Problem> {
-    Ok(HttpResponse::Ok().json(UserView::from(&*user)))
+pub async fn me(state: Data<State>, SessionUser(user): SessionUser) -> Result<HttpResponse, Problem> {
+    Ok(HttpResponse::Ok().json(UserView::new(&user, state.clock.now())))
 }

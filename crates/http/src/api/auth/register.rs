@@ -6,6 +6,7 @@ use actix_web::{HttpResponse, post, web::Data};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use tollgate_accounts::register::{Registered, Registration};
+use tollgate_domain::Time;
 use utoipa::ToSchema;
 
 use crate::{extract::Body, problem::Problem, state::State, view::user::UserView};
@@ -69,17 +70,17 @@ pub async fn register(state: Data<State>, body: Body<RegisterRequest>) -> Result
     let accounts = Arc::clone(&state.accounts);
     let wish = Registration { email, password, confirm_password, name };
     let registered = state.pools.hash.run(move || accounts.register(&wish)).await??;
-    Ok(HttpResponse::Created().json(RegisterResponse::from(&registered)))
+    Ok(HttpResponse::Created().json(RegisterResponse::new(&registered, state.clock.now())))
 }
 
-impl From<&Registered> for RegisterResponse {
-    fn from(registered: &Registered) -> Self {
+impl RegisterResponse {
+    fn new(registered: &Registered, now: Time) -> Self {
         let api_key = FirstKey {
             id: registered.key.id.to_string(),
             key: registered.secret.expose().to_owned(),
             key_preview: registered.key.preview.clone(),
             name: registered.key.name.clone(),
         };
-        Self { user: UserView::from(&*registered.user), api_key }
+        Self { user: UserView::new(&registered.user, now), api_key }
     }
 }

@@ -1,0 +1,2 @@
+ALTER TABLE users DROP COLUMN quota_grant_tokens;
+ALTER TABLE users DROP COLUMN quota_grant_month;
