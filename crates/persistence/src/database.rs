@@ -24,8 +24,8 @@ const CONTROL: Duration = Duration::from_secs(5);
 /// How long a caller waits for sums and lists; the database goes on a little less long.
 const REPORT: Duration = Duration::from_secs(15);
 /// How long the server's own work waits: the fold, the partitions.
-pub const UPKEEP: Duration = Duration::from_secs(35);
-/// The least that a caller waits for SQLite's one writer: longer than a statement waits for another process.
+pub const UPKEEP: Duration = Duration::from_secs(25);
+/// The same where SQLite's one writer does it: longer than a statement waits for another process.
 const SQLITE_WRITE: Duration = Duration::from_secs(10);
 /// The most threads that wait for Postgres, those that were given up among them. Those hold a connection of
 /// the pool each, so that most of these are always free.
@@ -103,11 +103,15 @@ impl Database {
         &self,
         work: impl FnOnce(&mut Conn) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.write_within(CONTROL, work)
+        let patience = match self.side {
+            Side::Postgres { .. } => CONTROL,
+            Side::Sqlite { .. } => SQLITE_WRITE,
+        };
+        self.write_within(patience, work)
     }
 
     /// Writes in one transaction, for whose verdict the caller waits at most `patience`; without one it may
-    /// still be written. SQLite's one writer is given [`SQLITE_WRITE`] at least.
+    /// still be written.
     pub fn write_within<T: Send + 'static>(
         &self,
         patience: Duration,
@@ -115,7 +119,7 @@ impl Database {
     ) -> Result<T, StoreError> {
         match &self.side {
             Side::Postgres { .. } => self.within(patience, |conn| write_tx(conn, work)),
-            Side::Sqlite { writer, .. } => writer.write(Queue::Others, patience.max(SQLITE_WRITE), work),
+            Side::Sqlite { writer, .. } => writer.write(Queue::Others, patience, work),
         }
     }
 

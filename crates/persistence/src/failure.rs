@@ -99,3 +99,53 @@ fn conflict(information: &(dyn DatabaseErrorInformation + Send + Sync)) -> Optio
         })
         .map(|&(.., entity, field)| StoreError::Conflict { entity, field })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As diesel tells it: a message, for what else there is without a name.
+    fn told(message: &str) -> StoreError {
+        of_diesel(Error::DatabaseError(DatabaseErrorKind::Unknown, Box::new(message.to_owned())))
+    }
+
+    #[test]
+    fn what_passes_is_away() {
+        for message in [
+            "cannot execute INSERT in a read-only transaction",
+            "sorry, too many clients already",
+            "remaining connection slots are reserved for non-replication superuser connections",
+            "terminating connection due to administrator command",
+            "the database system is shutting down",
+            "the database system is in recovery mode",
+            "could not extend file \"base/5/16384\": No space left on device",
+            "canceling statement due to statement timeout",
+            "canceling statement due to lock timeout",
+            "deadlock detected",
+            "out of memory",
+            "server closed the connection unexpectedly",
+            "no partition of relation \"usage_events\" found for row",
+            "database or disk is full",
+            "database is locked",
+            "disk I/O error",
+            "attempt to write a readonly database",
+        ] {
+            let error = told(message);
+            assert!(matches!(error, StoreError::Unavailable(_)), "{message}: {error:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_value_is_refused_for_is_for_ever() {
+        for message in [
+            "invalid byte sequence for encoding \"UTF8\": 0x00",
+            "unsupported Unicode escape sequence",
+            "timestamp out of range: \"300000-01-01\"",
+            "datatype mismatch",
+            "string or blob too big",
+        ] {
+            let error = told(message);
+            assert!(matches!(error, StoreError::Rejected(_)), "{message}: {error:?}");
+        }
+    }
+}

@@ -33,7 +33,7 @@ const APPEND_TIMEOUT: &str = "SET statement_timeout TO '3s'; SET lock_timeout TO
 /// How long each statement of the transaction of a report may take.
 const REPORT_TIMEOUT: &str = "SET LOCAL statement_timeout TO '14s'";
 /// How long each statement of the transaction of a fold, or of a month's partition, may take.
-const UPKEEP_TIMEOUT: &str = "SET LOCAL statement_timeout TO '30s'; SET LOCAL lock_timeout TO '10s'";
+const UPKEEP_TIMEOUT: &str = "SET LOCAL statement_timeout TO '20s'; SET LOCAL lock_timeout TO '10s'";
 /// What libpq is told unless the URL says otherwise: how soon an absent server is noticed. (One that hangs is not: its
 /// system still answers for it.)
 const DEFAULT_OPTIONS: [(&str, &str); 6] = [

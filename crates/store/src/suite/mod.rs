@@ -19,7 +19,7 @@
 
 pub mod change;
 pub mod event;
-mod given;
+pub mod given;
 pub mod key;
 pub mod log;
 pub mod session;
