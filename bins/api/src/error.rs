@@ -1,6 +1,8 @@
 //! Why the server does not start, or ends badly.
 
-use tollgate_persistence::{LockError, OpenError};
+use tollgate_persistence::{LockError, OpenError, SpoolError};
+use tollgate_usage::Stopped;
+use tollgate_store::StoreError;
 
 /// Why the server does not start, or ends badly. The text says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -16,7 +18,13 @@ pub enum StartError {
     Open(#[from] OpenError),
     /// The database failed at the start.
     #[error("the database failed at the start: {0}")]
-    Store(#[from] tollgate_store::StoreError),
+    Store(#[from] StoreError),
+    /// The spool cannot be used.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    /// What an earlier server left cannot be brought into the database.
+    #[error(transparent)]
+    Recovery(#[from] Stopped),
     /// Providers are configured in a way that cannot be.
     #[error(transparent)]
     Providers(#[from] tollgate_providers::ProvidersError),
@@ -56,10 +64,35 @@ impl StartError {
             Self::Lock(_)
             | Self::LockLost
             | Self::Store(_)
+            | Self::Spool(_)
+            | Self::Recovery(_)
             | Self::Accounts(_)
             | Self::Telemetry(_)
             | Self::Listen { .. }
             | Self::System { .. } => false,
+        }
+    }
+
+    /// What the start waits for: with time, or when somebody sees to it, it may go on.
+    pub const fn awaited(&self) -> Option<&'static str> {
+        match self {
+            Self::Open(error) | Self::Lock(LockError::Open(error)) if error.is_away() => Some("database"),
+            Self::Store(StoreError::Unavailable(_))
+            | Self::Recovery(Stopped::Database(StoreError::Unavailable(_))) => Some("database"),
+            Self::Spool(SpoolError::Unusable { .. } | SpoolError::File { .. })
+            | Self::Recovery(Stopped::Spool(_)) => Some("spool"),
+            Self::Open(_)
+            | Self::Store(_)
+            | Self::Spool(_)
+            | Self::Recovery(_)
+            | Self::Lock(_)
+            | Self::LockLost
+            | Self::Providers(_)
+            | Self::Pepper(_)
+            | Self::Accounts(_)
+            | Self::Telemetry(_)
+            | Self::Listen { .. }
+            | Self::System { .. } => None,
         }
     }
 }

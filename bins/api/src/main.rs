@@ -1,11 +1,15 @@
 //! The Tollgate server.
 
+#[cfg(feature = "abort-points")]
+mod abort;
 mod catalogue;
 mod cli;
 mod error;
 mod greeting;
 mod jobs;
 mod serve;
+mod signals;
+mod start;
 mod wire;
 
 use std::process::ExitCode;

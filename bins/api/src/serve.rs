@@ -1,21 +1,18 @@
 //! The life of a server: start its jobs, listen, wait for the end, drain.
 
 use std::{
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
+        mpsc,
     },
-    thread,
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
-use tokio::{
-    select,
-    signal::unix::{SignalKind, signal},
-    sync::Notify,
-    task::LocalSet,
-};
+use actix_web::dev::ServerHandle;
+use tokio::{select, sync::Notify, task::LocalSet};
 use tollgate_config::{Config, Created, Loaded};
 use tollgate_http::{Readiness, Severity};
 use tollgate_persistence::{LockError, ServerLock, Standing};
@@ -23,7 +20,14 @@ use tollgate_store::{Directory, Freshness, Stores};
 use tollgate_telemetry::Metrics;
 use tollgate_usage::Recorder;
 
-use crate::{error::StartError, greeting, jobs::Jobs, wire, wire::Parts};
+use crate::{
+    error::StartError,
+    greeting,
+    jobs::Jobs,
+    signals::Signals,
+    start::{Meanwhile, Started, addresses, start},
+    wire::Parts,
+};
 
 /// How often changes of other processes are looked for.
 const FRESHNESS: Duration = Duration::from_millis(250);
@@ -31,11 +35,14 @@ const FRESHNESS: Duration = Duration::from_millis(250);
 const FOLD: Duration = Duration::from_secs(5);
 /// How often the lock on the database is looked after.
 const LOCK: Duration = Duration::from_secs(1);
+/// How often windows are saved.
+const WINDOWS: Duration = Duration::from_secs(60);
 /// How often the months' partitions are looked after.
 const PARTITIONS: Duration = Duration::from_secs(24 * 60 * 60);
-/// How long the end waits for the records of what was cut off.
-const MAX_LAST_RECORDS: Duration = Duration::from_secs(5);
-/// How often it looks for them meanwhile.
+/// How long the end may take once running answers have ended or were cut off; what is not done by then is left to
+/// the next start.
+const MAX_END: Duration = Duration::from_secs(4);
+/// How often the end looks whether what was cut off is recorded.
 const LAST_RECORDS_PAUSE: Duration = Duration::from_millis(10);
 
 /// Runs a server until it is told to end.
@@ -45,70 +52,113 @@ const LAST_RECORDS_PAUSE: Duration = Duration::from_millis(10);
 pub fn run(loaded: &Loaded, created: &[Created], metrics: Metrics) -> Result<(), StartError> {
     let metrics = Arc::new(metrics);
     let text = Arc::clone(&metrics);
-    let mut parts = wire::build(&loaded.config, Arc::new(move || text.render()))?;
+    // Without a system of actix's own, each worker's thread ends with its worker, and drops what still runs
+    // there: so it is settled and recorded.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let local = LocalSet::new();
+    let started = local.block_on(&runtime, async {
+        let mut signals = Signals::new()?;
+        let started = start(&loaded.config, Arc::new(move || text.render()), &mut signals).await?;
+        Ok::<_, StartError>(started.map(|started| (started, signals)))
+    })?;
+    let Some((Started { mut parts, listeners, meanwhile }, mut signals)) = started else { return Ok(()) };
     let lost = Arc::new(Lost::default());
     let jobs = start_jobs(&loaded.config, &parts, &metrics)?;
     let keeping = keep_lock(&mut parts, &lost)?;
     let folder = Arc::clone(&parts.folder);
     let folding = thread::Builder::new().name("folder".into()).spawn(move || folder.serve(FOLD))?;
-    // Without a system of actix's own, each worker's thread ends with its worker, and drops what still runs
-    // there: so it is settled and recorded.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let listened = LocalSet::new().block_on(&runtime, listen(loaded, created, &parts, &lost));
+    let served = local.block_on(&runtime, async {
+        let handle = listen(&loaded.config, &parts, listeners, meanwhile).await?;
+        say(loaded, created, handle.address);
+        select! {
+            signal = signals.told() => tracing::info!("{signal}: finishing what runs"),
+            () = lost.told.notified() => tracing::error!("the database belongs to another server: ending"),
+        }
+        parts.state.readiness.drain();
+        handle.end().await;
+        if lost.happened.load(Ordering::SeqCst) { Err(StartError::LockLost) } else { Ok(()) }
+    });
+    end(parts, jobs, folding);
+    // The next server begins where this one has ended: not before its last record and its last fold.
+    keeping.end();
+    served
+}
+
+/// Records and folds what is left, as far as the database lets it: nothing here waits for one that hangs.
+fn end(parts: Parts, jobs: Jobs, folding: JoinHandle<()>) {
+    let end = Instant::now() + MAX_END;
+    parts.saver.close();
     jobs.end();
-    let left = until_recorded(&parts.recorder);
+    let left = until_recorded(&parts.recorder, end);
     if left > 0 {
         tracing::error!(requests = left, "the server ends before these were recorded");
     }
-    parts.recorder.close();
+    let recorder = Arc::clone(&parts.recorder);
+    within(end, "the last records", move || recorder.close());
     parts.folder.close();
-    if folding.join().is_err() {
-        tracing::error!("the folder's thread panicked");
-    }
-    drop(parts);
-    // The next server begins where this one has ended: not before its last record and its last fold.
-    keeping.end();
-    listened
+    within(end, "the last fold", move || {
+        if folding.join().is_err() {
+            tracing::error!("the folder's thread panicked");
+        }
+    });
+    within(end, "closing the database", move || drop(parts));
 }
 
 /// Waits until what was cut off at the end of the grace is recorded; how many requests are not.
-fn until_recorded(recorder: &Recorder) -> usize {
-    let end = Instant::now() + MAX_LAST_RECORDS;
+fn until_recorded(recorder: &Recorder, end: Instant) -> usize {
     while recorder.open() > 0 && Instant::now() < end {
         thread::sleep(LAST_RECORDS_PAUSE);
     }
     recorder.open()
 }
 
-/// Listens until SIGTERM or SIGINT, then finishes what runs.
-async fn listen(loaded: &Loaded, created: &[Created], parts: &Parts, lost: &Lost) -> Result<(), StartError> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let (server, addresses) = {
-        let worker = Arc::clone(&parts.worker);
-        tollgate_http::server::run(parts.state.clone(), move || worker())
-            .map_err(|source| StartError::Listen { addresses: addresses(&loaded.config), source })?
-    };
-    let handle = server.handle();
-    let serving = actix_web::rt::spawn(server);
-    parts.state.readiness.serve();
-    say(loaded, created, addresses.first().copied());
-    select! {
-        _ = terminate.recv() => tracing::info!("SIGTERM: finishing what runs"),
-        _ = interrupt.recv() => tracing::info!("interrupted: finishing what runs"),
-        () = lost.told.notified() => tracing::error!("the database belongs to another server: ending"),
+/// Does `work` on a thread of its own, which is left behind at `end`.
+fn within(end: Instant, what: &'static str, work: impl FnOnce() + Send + 'static) {
+    let (done, ended) = mpsc::channel();
+    let working = thread::Builder::new().name("end".into()).spawn(move || {
+        work();
+        // Nobody waits any more when it took too long.
+        done.send(()).unwrap_or_default();
+    });
+    let left = end.saturating_duration_since(Instant::now());
+    if working.is_err() || ended.recv_timeout(left).is_err() {
+        tracing::warn!("the server ends before {what}: the next start goes on from there");
     }
-    parts.state.readiness.drain();
-    handle.stop(true).await;
-    if !matches!(serving.await, Ok(Ok(()))) {
-        tracing::error!("the listener ended badly");
-    }
-    if lost.happened.load(Ordering::SeqCst) { Err(StartError::LockLost) } else { Ok(()) }
 }
 
-/// Where the server listens, and what sets that.
-fn addresses(config: &Config) -> String {
-    let metrics = config.server.metrics_bind.map(|address| format!(" or {address} (TOLLGATE_METRICS_BIND)"));
-    format!("{} (TOLLGATE_BIND){}", config.server.bind, metrics.unwrap_or_default())
+/// A server that serves.
+struct Serving {
+    handle: ServerHandle,
+    task: actix_web::rt::task::JoinHandle<std::io::Result<()>>,
+    address: Option<SocketAddr>,
+}
+
+impl Serving {
+    /// Takes no connections any more, finishes what runs, and cuts off what is not done within the grace.
+    async fn end(self) {
+        self.handle.stop(true).await;
+        if !matches!(self.task.await, Ok(Ok(()))) {
+            tracing::error!("the listener ended badly");
+        }
+    }
+}
+
+/// Serves on the sockets on which `meanwhile` has answered until now.
+async fn listen(
+    config: &Config,
+    parts: &Parts,
+    listeners: Vec<TcpListener>,
+    meanwhile: Meanwhile,
+) -> Result<Serving, StartError> {
+    let address = listeners.first().and_then(|listener| listener.local_addr().ok());
+    let worker = Arc::clone(&parts.worker);
+    let server = tollgate_http::server::run(parts.state.clone(), listeners, move || worker())
+        .map_err(|source| StartError::Listen { addresses: addresses(config), source })?;
+    let handle = server.handle();
+    parts.state.readiness.serve();
+    let task = actix_web::rt::spawn(server);
+    meanwhile.end().await;
+    Ok(Serving { handle, task, address })
 }
 
 #[expect(clippy::print_stdout, reason = "the server's first words are for whoever started it")]
@@ -131,7 +181,7 @@ struct Lost {
 fn start_jobs(config: &Config, parts: &Parts, metrics: &Arc<Metrics>) -> Result<Jobs, StartError> {
     let mut jobs = Jobs::default();
     let mut memory = Memory {
-        freshness: Freshness::start(&parts.stores)?,
+        freshness: parts.freshness.clone(),
         fresh_at: Instant::now(),
         max_stale: Duration::from_secs(60).saturating_mul(config.cache.max_stale_minutes),
         stores: parts.stores.clone(),
@@ -139,12 +189,27 @@ fn start_jobs(config: &Config, parts: &Parts, metrics: &Arc<Metrics>) -> Result<
         readiness: Arc::clone(&parts.state.readiness),
     };
     jobs.every("freshness", FRESHNESS, move || memory.step())?;
+    let (recorder, readiness) = (Arc::clone(&parts.recorder), Arc::clone(&parts.state.readiness));
+    jobs.every("spool", FRESHNESS, move || {
+        // Nothing is admitted then either.
+        if recorder.can_store() {
+            readiness.recovers("spool");
+        } else {
+            readiness.fails("spool", Severity::Stopping);
+        }
+    })?;
     let (db, clock) = (parts.db.clone(), Arc::clone(&parts.clock));
+    let folder = Arc::clone(&parts.folder);
     jobs.every("partitions", PARTITIONS, move || {
         if let Err(error) = db.ensure_partitions(clock.now()) {
             tracing::error!(cause = ?error, "the coming months' partitions could not be made");
         }
+        if let Err(error) = folder.retire_streams() {
+            tracing::warn!(cause = ?error, "streams of events that ended could not be forgotten");
+        }
     })?;
+    let saver = Arc::clone(&parts.saver);
+    jobs.every("windows", WINDOWS, move || saver.step())?;
     let metrics = Arc::clone(metrics);
     let directory = Arc::clone(&parts.directory);
     jobs.every("metrics", Duration::from_secs(tollgate_telemetry::UPKEEP_SECONDS), move || {

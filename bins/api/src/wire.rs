@@ -9,21 +9,21 @@ use tollgate_config::{
     Config, DatabaseUrl, RegistrationMode,
     system::{OsRandomness, SystemClock},
 };
-use tollgate_domain::{Clock, Pepper, Randomness};
+use tollgate_domain::{Clock, Pepper, Time};
 use tollgate_gate::{Authenticator, Line, LineSettings, Shared};
 use tollgate_http::{
-    HttpSettings, MetricsAccess, MetricsSource, Pools, Readiness, State,
+    HttpSettings, MetricsAccess, MetricsSource, Pools, Readiness, State, Waiting,
     gate::{Bodies, Worker, WorkerTimer},
 };
-use tollgate_persistence::{Db, ServerLock, Settings, Url};
+use tollgate_persistence::{Db, LockError, ServerLock, Settings, Spool, Url};
 use tollgate_providers::{HttpUpstream, Providers};
-use tollgate_store::{Directory, Stores};
-use tollgate_usage::{Folder, MemoryMeter, Meter, Recorder, RecorderSettings};
+use tollgate_store::{Directory, Freshness, Stores};
+use tollgate_usage::{Folder, MemoryMeter, Meter, Recorder, RecorderSettings, RecorderStores, WindowSaver};
 
 use crate::{catalogue, error::StartError};
 
-/// How far back windows reach.
-const LONGEST_WINDOW: TimeDelta = TimeDelta::days(1);
+/// A row of an open request that its server has not renewed for so long has no server any more.
+const OTHERS_ROWS: TimeDelta = TimeDelta::seconds(60);
 /// How long an idle connection of a client stays open.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long a client may take to send a request's head.
@@ -43,10 +43,14 @@ pub struct Parts {
     pub stores: Stores,
     /// The memory of keys, users and sessions.
     pub directory: Arc<Directory>,
+    /// How far that memory follows what others change.
+    pub freshness: Freshness,
     /// Writes events.
     pub recorder: Arc<Recorder>,
     /// Sums events.
     pub folder: Arc<Folder>,
+    /// Saves windows.
+    pub saver: Arc<WindowSaver>,
     /// The present time.
     pub clock: Arc<dyn Clock>,
     /// Keeps other servers off the database, unless several may use it.
@@ -61,13 +65,32 @@ pub fn check(config: &Config) -> Result<(), StartError> {
     Ok(tollgate_persistence::open::check_url(&database_url(&config.database.url))?)
 }
 
-/// Builds every part: opens the database, brings the sums up to date and restores the windows.
+/// What can be answered before there is a database.
+pub fn waiting(config: &Config) -> Waiting {
+    Waiting {
+        readiness: Arc::new(Readiness::default()),
+        clock: Arc::new(SystemClock::start()),
+        random: Arc::new(OsRandomness),
+        settings: Arc::new(http_settings(config)),
+    }
+}
+
+/// The server of this machine that has the database already, if one has.
+pub fn other_server(config: &Config) -> Option<StartError> {
+    let url @ Url::Sqlite(_) = database_url(&config.database.url) else { return None };
+    match ServerLock::take(&url, Duration::ZERO) {
+        Err(held @ LockError::HeldByProcess { .. }) => Some(held.into()),
+        Ok(_) | Err(_) => None,
+    }
+}
+
+/// Builds every part: opens the database, brings the sums up to date and restores the windows. What needs the
+/// database comes first, since all of it is done anew where the database goes away meanwhile.
 ///
 /// # Errors
 /// [`StartError`] says which part could not be built, and why.
-pub fn build(config: &Config, metrics: MetricsSource) -> Result<Parts, StartError> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
-    let random: Arc<dyn Randomness> = Arc::new(OsRandomness);
+pub fn build(config: &Config, metrics: MetricsSource, waiting: &Waiting) -> Result<Parts, StartError> {
+    let Waiting { readiness, clock, random, settings } = waiting.clone();
     let url = database_url(&config.database.url);
     let several = config.cluster.allow_inexact && matches!(url, Url::Postgres(_));
     let lock = if several { None } else { Some(ServerLock::take(&url, LOCK_PATIENCE)?) };
@@ -75,11 +98,24 @@ pub fn build(config: &Config, metrics: MetricsSource) -> Result<Parts, StartErro
     let directory = Arc::new(Directory::new(cache_bytes));
     let db = Db::open(&Settings::new(url.clone()), Arc::clone(&directory) as _, Arc::clone(&clock))?;
     let stores = db.stores();
+    let recorder_stores = RecorderStores {
+        events: Arc::clone(&stores.events),
+        open_requests: Arc::clone(&stores.open_requests),
+        spool: Arc::new(Spool::open(&config.server.data_dir)?),
+    };
+    #[cfg(feature = "abort-points")]
+    let (stores, recorder_stores) = crate::abort::with_points(stores, recorder_stores);
+    Recorder::recover(&recorder_stores, &clock, rows_before(several, &*clock))?;
     let folder = Arc::new(Folder::new(Arc::clone(&stores.events), Arc::clone(&clock)));
-    folder.fold_to_end()?;
-    let meter = restored_meter(&stores, &*clock)?;
-    let recorder =
-        Arc::new(Recorder::start(Arc::clone(&stores.events), record_settings(config), clock.now())?);
+    let saver = Arc::new(WindowSaver::new(
+        Arc::clone(&stores.events),
+        Arc::clone(&stores.windows),
+        Arc::clone(&clock),
+    ));
+    let meter = recover(&folder, &saver)?;
+    // Before anything is remembered.
+    let freshness = Freshness::start(&stores)?;
+    let recorder = Arc::new(Recorder::start(recorder_stores, record_settings(config), &clock)?);
     let pepper = pepper(config)?;
     let pools = Pools::new(thread::available_parallelism().map_or(1, NonZero::get))?;
     let authenticator = Arc::new(Authenticator::new(
@@ -114,15 +150,15 @@ pub fn build(config: &Config, metrics: MetricsSource) -> Result<Parts, StartErro
         accounts: Arc::new(accounts),
         authenticator,
         folder: Arc::clone(&folder),
-        readiness: Arc::new(Readiness::default()),
+        readiness,
         pools,
         metrics,
         clock: Arc::clone(&clock),
         random,
-        settings: Arc::new(http_settings(config)),
+        settings,
     };
     let worker = worker(config, &clock, shared)?;
-    Ok(Parts { state, worker, db, stores, directory, recorder, folder, clock, lock })
+    Ok(Parts { state, worker, db, stores, directory, freshness, recorder, folder, saver, clock, lock })
 }
 
 /// Makes each worker's line, with an HTTP client of its own.
@@ -141,11 +177,18 @@ fn worker(
     }))
 }
 
-/// A meter that knows the admissions of the last day.
-fn restored_meter(stores: &Stores, clock: &dyn Clock) -> Result<Arc<MemoryMeter>, StartError> {
+/// Makes sums and windows what the records say, whatever end the last server had. The order matters.
+fn recover(folder: &Folder, saver: &WindowSaver) -> Result<Arc<MemoryMeter>, StartError> {
+    folder.fold_to_end()?;
     let meter = MemoryMeter::new();
-    stores.events.admitted_since(clock.now() - LONGEST_WINDOW, &mut |admitted| meter.restore(admitted))?;
+    saver.restore(&meter)?;
     Ok(Arc::new(meter))
+}
+
+/// Until when rows of open requests are those of servers that are gone: all of them (a day for a clock that
+/// was set back), unless other servers may be running.
+fn rows_before(several: bool, clock: &dyn Clock) -> Time {
+    if several { clock.now() - OTHERS_ROWS } else { clock.now() + TimeDelta::days(1) }
 }
 
 fn database_url(url: &DatabaseUrl) -> Url {

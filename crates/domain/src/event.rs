@@ -6,6 +6,8 @@ use crate::{Environment, EventId, KeyId, Month, Time, UserId};
 
 /// Where the token counts of an event come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum UsageSource {
     /// The provider said so.
     Reported,
@@ -21,6 +23,8 @@ pub enum UsageSource {
 
 /// What kind of work a request asked for; it picks the default price.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum RequestType {
     /// Chat, messages, and everything that is not code.
     #[default]
@@ -89,6 +93,7 @@ impl fmt::Display for UsageSource {
 /// Token counts. `None` is unknown, which is not 0. Cached tokens lie within the prompt's, reasoning
 /// tokens within the completion's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Tokens {
     /// What went in.
     pub prompt: Option<u64>,
@@ -112,6 +117,7 @@ impl Tokens {
 
 /// One gated request. Text is bounded by whoever makes it: the limits are at the constants here.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct UsageEvent {
     /// Set once, at admission.
     pub id: EventId,

@@ -8,6 +8,7 @@ use crate::Time;
 
 /// A calendar month in UTC. An event belongs to the month in which it was admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Month(i32);
 
 impl Month {

@@ -51,6 +51,16 @@ pub fn refuse(event: &mut UsageEvent, refusal: &Refusal) {
     event.error_code = Some(refusal.code().to_owned());
 }
 
+/// Notes that the answer became a 503, because its record came too late.
+pub fn is_answered_503(event: &mut UsageEvent) {
+    refuse(event, &Refusal::StoreUnavailable);
+}
+
+/// Notes that the answer, whose status was sent long ago, broke off because its record came too late.
+pub fn breaks_off_unrecorded(event: &mut UsageEvent) {
+    event.error_code = Some(Refusal::StoreUnavailable.code().to_owned());
+}
+
 /// Notes how long it took until now.
 pub fn end(shared: &Shared, event: &mut UsageEvent) {
     let elapsed = shared.clock.now().signed_duration_since(event.time);

@@ -23,14 +23,14 @@ use futures::{
 };
 use tollgate_billing::PriceBook;
 use tollgate_domain::{
-    ApiKey, Clock, Environment, KeyHash, KeyId, KeyKind, KeyText, Pepper, Permissions, Randomness, Tiers,
+    ApiKey, Clock, Environment, EventId, KeyHash, KeyId, KeyKind, KeyText, Pepper, Permissions, Randomness, Tiers,
     Time, UsageEvent, User, UserId, limit::KeyLimits,
 };
 use tollgate_store::{
-    Admitted, Changes, Credentials, Directory, Edit, EditorKey, Folded, KeyFilter, KeyTotals, ListedKey,
-    NewKey, NewSession, NewUser, Page, PageRequest, Stats, StoreError, Stores, StreamId, UsageScope,
+    Changes, Credentials, Directory, Edit, EditorKey, Folded, KeyFilter, KeyTotals, ListedKey, Mark, SavedWindows,
+    NewKey, NewSession, NewUser, Page, PageRequest, SpoolDepth, SpoolStore, Stats, StoreError, Stores, StreamId, UsageScope,
 };
-use tollgate_usage::{MemoryMeter, Recorder, RecorderSettings};
+use tollgate_usage::{MemoryMeter, Recorder, RecorderSettings, RecorderStores};
 
 use Environment::Live;
 
@@ -86,10 +86,12 @@ impl Randomness for Counting {
 pub struct HandTimer {
     passed: Cell<Duration>,
     sleeps: RefCell<Vec<(Duration, oneshot::Sender<()>)>>,
+    asked: Cell<usize>,
 }
 
 impl Timer for HandTimer {
     fn sleep(&self, time: Duration) -> LocalBoxFuture<'static, ()> {
+        self.asked.set(self.asked.get() + 1);
         let (wake, woken) = oneshot::channel();
         self.sleeps.borrow_mut().push((self.passed.get() + time, wake));
         woken.map(|woken| woken.expect("it sleeps until it is woken")).boxed_local()
@@ -102,6 +104,11 @@ impl HandTimer {
         let mut sleeps = self.sleeps.borrow_mut();
         let due = sleeps.extract_if(.., |(until, _)| *until <= self.passed.get());
         due.for_each(|(_, wake)| wake.send(()).unwrap_or_default());
+    }
+
+    /// How often somebody began to sleep.
+    pub fn asked(&self) -> usize {
+        self.asked.get()
     }
 
     /// How many sleep.
@@ -135,6 +142,7 @@ struct State {
     poisoned: bool,
     calls: usize,
     events: Vec<UsageEvent>,
+    kept: Vec<UsageEvent>,
 }
 
 /// Events in memory; `append` waits while it is held.
@@ -170,6 +178,11 @@ impl Events {
         self.state().events.clone()
     }
 
+    /// The rows of what runs, and of what was recorded and not forgotten yet.
+    pub fn kept(&self) -> Vec<UsageEvent> {
+        self.state().kept.clone()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }
@@ -194,11 +207,80 @@ impl tollgate_store::EventStore for Events {
         Ok(())
     }
 
-    fn fold(&self, _limit: u32, _now: Time) -> Result<Folded, StoreError> {
+    fn mark(&self) -> Result<Mark, StoreError> {
+        Ok(Mark::default())
+    }
+
+    fn fold(&self, _limit: u32, _until: &Mark) -> Result<Folded, StoreError> {
         Ok(Folded::default())
     }
 
-    fn admitted_since(&self, _since: Time, _each: &mut dyn FnMut(Admitted)) -> Result<(), StoreError> {
+    fn retire_streams(&self, _before: Time) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+}
+
+impl tollgate_store::WindowStore for Events {
+    fn save(&self, _limit: u32, _until: &Mark, _now: Time) -> Result<Folded, StoreError> {
+        Ok(Folded::default())
+    }
+
+    fn load(&self, _each: &mut dyn FnMut(SavedWindows)) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+impl tollgate_store::OpenRequestStore for Events {
+    fn keep(&self, requests: Arc<[UsageEvent]>, _: Time, _: Duration) -> Result<(), StoreError> {
+        self.state().kept.extend(requests.iter().cloned());
+        Ok(())
+    }
+
+    fn kept(&self, _: Time, _: u32) -> Result<Vec<UsageEvent>, StoreError> {
+        Ok(self.state().kept.clone())
+    }
+
+    fn forget(&self, requests: Arc<[EventId]>) -> Result<(), StoreError> {
+        self.state().kept.retain(|kept| !requests.contains(&kept.id));
+        Ok(())
+    }
+}
+
+/// A spool that takes nothing: what the database does not take goes nowhere.
+struct NoSpool;
+
+impl SpoolStore for NoSpool {
+    fn append(&self, _: &[UsageEvent]) -> Result<(), StoreError> {
+        Err(StoreError::unavailable("no spool"))
+    }
+
+    fn oldest(&self, _: u32) -> Result<Vec<UsageEvent>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn remove(&self, _: &[EventId]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn reject(&self, _: &UsageEvent, _: &str, _: Time) -> Result<(), StoreError> {
+        Err(StoreError::unavailable("no spool"))
+    }
+
+    fn depth(&self) -> Result<SpoolDepth, StoreError> {
+        Ok(SpoolDepth::default())
+    }
+}
+
+impl tollgate_store::OpenRequestStore for NoSpool {
+    fn keep(&self, _: Arc<[UsageEvent]>, _: Time, _: Duration) -> Result<(), StoreError> {
+        Err(StoreError::unavailable("no spool"))
+    }
+
+    fn kept(&self, _: Time, _: u32) -> Result<Vec<UsageEvent>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn forget(&self, _: Arc<[EventId]>) -> Result<(), StoreError> {
         Ok(())
     }
 }
@@ -562,7 +644,9 @@ impl House {
             sessions: Arc::clone(&rows) as _,
             changes: Arc::clone(&rows) as _,
             events: Arc::clone(&events) as _,
+            open_requests: Arc::clone(&events) as _,
             usage: Arc::clone(&rows) as _,
+            windows: Arc::clone(&events) as _,
         };
         let lookups = Arc::<AtOnce>::default();
         let directory = Arc::new(Directory::new(1_000_000));
@@ -571,7 +655,12 @@ impl House {
         let authenticator =
             Authenticator::new(directory, stores.clone(), pepper, Arc::clone(&ticking), Arc::clone(&asked));
         let settings = RecorderSettings { max_open: setup.max_open, max_wait: setup.max_wait };
-        let recorder = Arc::new(Recorder::start(Arc::clone(&events) as _, settings, now).unwrap());
+        let recorder_stores = RecorderStores {
+            events: Arc::clone(&events) as _,
+            open_requests: Arc::clone(&events) as _,
+            spool: Arc::new(NoSpool),
+        };
+        let recorder = Arc::new(Recorder::start(recorder_stores, settings, &ticking).unwrap());
         let meter = Arc::new(MemoryMeter::new());
         let shared = Shared {
             authenticator: Arc::new(authenticator),

@@ -6,9 +6,10 @@ mod stream;
 
 use bytes::Bytes;
 use serde::Serialize;
+use tollgate_usage::TooLate;
 
 use crate::{
-    Line, Refusal, UpstreamAnswer, UpstreamError, UpstreamRequest,
+    Line, Refusal, UpstreamAnswer, UpstreamError, UpstreamRequest, event,
     limit::{Job, Work},
     reply::{Chunks, Gone, Metered, ReplyTo},
     reserve::Hold,
@@ -42,9 +43,14 @@ pub(crate) enum Ending {
 }
 
 impl Ending {
-    /// Whether no other status can be sent any more: the client has one, or has gone.
-    pub const fn is_answered(&self) -> bool {
-        matches!(self, Self::Streamed { .. } | Self::Gone { .. })
+    /// What the event becomes when its record is late: an answer that has not begun is a 503 instead, which
+    /// counts in no window; what was used is paid for all the same.
+    pub fn too_late(&self) -> TooLate {
+        match self {
+            Self::Whole { .. } | Self::Models { .. } | Self::Refused { .. } => event::is_answered_503,
+            Self::Streamed { .. } => event::breaks_off_unrecorded,
+            Self::Gone { .. } => |_| {},
+        }
     }
 }
 

@@ -18,7 +18,7 @@ const END: &str = "data: [DONE]\n\n";
 impl Line {
     pub(crate) async fn record(&self, bill: Bill) {
         let Flight { mut open, metered, ending } = bill.0;
-        let Closed { used, held, recorded } = open.close(ending.is_answered()).await;
+        let Closed { used, held, recorded } = open.close(ending.too_late()).await;
         count(&open);
         let readings = if open.event.counts { metered.readings } else { without_this(metered.readings) };
         let quota = metered.quota.map(|quota| QuotaState { used, held, ..quota });

@@ -126,9 +126,9 @@ pub(crate) struct Chunks {
 }
 
 impl Chunks {
-    /// Passes a chunk on, when the client has room for it.
+    /// Passes a chunk on, when the client has room for it: not when the client has taken it.
     pub async fn send(&mut self, chunk: Bytes) -> Result<(), Gone> {
-        self.chunks.send(chunk).await.map_err(|_closed| Gone)
+        self.chunks.feed(chunk).await.map_err(|_closed| Gone)
     }
 
     /// Ends the answer. Dropped without it, the answer is cut off.

@@ -59,7 +59,8 @@ pub async fn boundary(
     Ok(response)
 }
 
-fn finish(response: &mut ServiceResponse<BoxBody>, path: &str, id: &RequestId) {
+/// Gives an answer its last form: its problem written out, its id, the headers of every answer.
+pub fn finish(response: &mut ServiceResponse<BoxBody>, path: &str, id: &RequestId) {
     let openai = path.starts_with("/v1/");
     let bare = is_bare_failure(response).then(|| Problem::of_status(response.status()));
     let given = response.response().error().and_then(Error::as_error::<Problem>);

@@ -30,11 +30,13 @@ pub mod server;
 pub mod state;
 mod trailing_slash;
 pub mod view;
+pub mod waiting;
 
 pub use openapi::openapi;
 pub use pool::{Pool, Pools};
 pub use readiness::{Readiness, Severity};
 pub use state::{HttpSettings, MetricsAccess, MetricsSource, State};
+pub use waiting::Waiting;
 
 #[cfg(test)]
 mod tests;

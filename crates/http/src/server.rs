@@ -1,6 +1,9 @@
 //! The server: sockets, workers, and what surrounds every request.
 
-use std::{io, net::SocketAddr};
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+};
 
 use actix_web::{
     App, HttpServer,
@@ -9,13 +12,17 @@ use actix_web::{
     middleware::from_fn,
     web,
 };
+use tokio::net::TcpSocket;
 
 use crate::{
     boundary::boundary,
     cors::cors,
     routes,
-    state::{MetricsAccess, State},
+    state::{HttpSettings, MetricsAccess, State},
 };
+
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 2_048;
 
 /// Every route, and what surrounds each.
 pub(crate) fn app(
@@ -36,19 +43,41 @@ pub(crate) fn app(
         .wrap(from_fn(boundary))
 }
 
-/// Binds and starts to serve. `per_worker` makes, on each worker's own thread, what that worker's handlers
-/// find as `web::Data<T>`. Signals are the caller's: end it through the server's handle.
-///
-/// Gives the server, to be awaited, and the addresses it listens on.
+/// Binds the addresses of `settings`; to be called within a runtime. Clients that connect from now on wait in the
+/// sockets' backlog until somebody serves them.
 ///
 /// # Errors
 /// When an address cannot be bound.
+pub fn listen(settings: &HttpSettings) -> io::Result<Vec<TcpListener>> {
+    let metrics = match settings.metrics {
+        MetricsAccess::At(address) => Some(address),
+        MetricsAccess::Credentials { .. } => None,
+    };
+    std::iter::once(settings.bind).chain(metrics).map(bind).collect()
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A server is started again where connections of the last one linger.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)?.into_std()
+}
+
+/// Starts to serve on `listeners`. `per_worker` makes, on each worker's own thread, what that worker's handlers
+/// find as `web::Data<T>`. Signals are the caller's: end it through the server's handle.
+///
+/// Gives the server, to be awaited.
+///
+/// # Errors
+/// When a socket cannot be served on.
 pub fn run<T: 'static>(
     state: State,
+    listeners: Vec<TcpListener>,
     per_worker: impl Fn() -> T + Clone + Send + 'static,
-) -> io::Result<(Server, Vec<SocketAddr>)> {
+) -> io::Result<Server> {
     let settings = std::sync::Arc::clone(&state.settings);
-    let server = HttpServer::new(move || app(&state).app_data(web::Data::new(per_worker())))
+    let mut server = HttpServer::new(move || app(&state).app_data(web::Data::new(per_worker())))
         .workers(settings.workers)
         .keep_alive(settings.keep_alive)
         .client_request_timeout(settings.client_request_timeout)
@@ -57,12 +86,9 @@ pub fn run<T: 'static>(
         .tcp_nodelay(true)
         // A client that hangs up before the answer begins is noticed only so.
         .h1_allow_half_closed(false)
-        .disable_signals()
-        .bind(settings.bind)?;
-    let server = match settings.metrics {
-        MetricsAccess::At(address) => server.bind(address)?,
-        MetricsAccess::Credentials { .. } => server,
-    };
-    let addresses = server.addrs();
-    Ok((server.run(), addresses))
+        .disable_signals();
+    for listener in listeners {
+        server = server.listen(listener)?;
+    }
+    Ok(server.run())
 }

@@ -3,6 +3,7 @@
 mod away;
 mod head;
 mod order;
+mod waiting;
 
 use actix_web::{
     body::to_bytes,
@@ -304,25 +305,29 @@ async fn the_server_binds_and_the_metrics_address_serves_nothing_else() {
         listener.local_addr().unwrap()
     };
     let settings = HttpSettings { metrics: MetricsAccess::At(metrics), ..away::settings() };
-    let (server, addresses) = crate::server::run(away::state(settings), || ()).unwrap();
+    let listeners = crate::server::listen(&settings).unwrap();
+    let address = listeners[0].local_addr().unwrap();
+    let server = crate::server::run(away::state(settings), listeners, || ()).unwrap();
     let handle = server.handle();
     let serving = actix_web::rt::spawn(server);
-    let status = |address: std::net::SocketAddr, path: &'static str| async move {
-        actix_web::rt::task::spawn_blocking(move || {
-            use std::io::{Read, Write};
-            let mut stream = std::net::TcpStream::connect(address).unwrap();
-            write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
-            let mut text = String::new();
-            stream.read_to_string(&mut text).unwrap();
-            text.split(' ').nth(1).unwrap().parse::<u16>().unwrap()
-        })
-        .await
-        .unwrap()
-    };
-    assert_eq!(status(addresses[0], "/healthz").await, 200);
-    assert_eq!(status(addresses[0], "/metrics").await, 404);
+    assert_eq!(status(address, "/healthz").await, 200);
+    assert_eq!(status(address, "/metrics").await, 404);
     assert_eq!(status(metrics, "/metrics").await, 200);
     assert_eq!(status(metrics, "/api/v1/keys").await, 404);
     handle.stop(true).await;
     serving.await.unwrap().unwrap();
+}
+
+/// The status of a `GET` over a connection of its own.
+async fn status(address: std::net::SocketAddr, path: &'static str) -> u16 {
+    actix_web::rt::task::spawn_blocking(move || {
+        use std::io::{Read, Write};
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        text.split(' ').nth(1).unwrap().parse::<u16>().unwrap()
+    })
+    .await
+    .unwrap()
 }

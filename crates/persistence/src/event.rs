@@ -4,34 +4,24 @@ use std::{sync::Arc, time::Duration};
 
 use diesel::prelude::*;
 use tollgate_domain::{Time, UsageEvent};
-use tollgate_store::{Admitted, EventStore, Folded, StoreError, StreamId, event::MAX_GROUP};
+use tollgate_store::{EventStore, Folded, Mark, StoreError, StreamId, event::MAX_GROUP};
 
 use crate::{
-    both::{Conn, MultiBackend},
-    database::{Database, Side, UPKEEP},
+    both::Conn,
+    database::{Database, UPKEEP},
     failure::Failure,
     fold,
     rows::event::EventRow,
-    schema::{event_streams, usage_events},
-    types::{Id, Ts},
+    schema::usage_events,
+    stream,
 };
 
-/// Admissions that are read at a time.
-const PAGE: i64 = 10_000;
-/// The most events of one fold on SQLite, where nobody else writes meanwhile.
-const PIECE_SQLITE: u32 = 500;
-/// The most events of one fold on Postgres.
-const PIECE_POSTGRES: u32 = 10_000;
+/// How long a recorder waits for its stream: a group of events waits with it.
+const OPEN: Duration = Duration::from_secs(1);
 
 impl EventStore for Database {
     fn open_stream(&self, now: Time) -> Result<StreamId, StoreError> {
-        self.write(move |conn| {
-            let id = diesel::insert_into(event_streams::table)
-                .values(event_streams::opened_at.eq(Ts::from(now)))
-                .returning(event_streams::id)
-                .get_result(conn)?;
-            Ok(StreamId(id))
-        })
+        self.write_within(OPEN, move |conn| stream::open(conn, now))
     }
 
     fn append(
@@ -60,56 +50,25 @@ impl EventStore for Database {
         })
     }
 
-    fn fold(&self, limit: u32, _now: Time) -> Result<Folded, StoreError> {
-        let piece = match self.side {
-            Side::Postgres { .. } => PIECE_POSTGRES,
-            Side::Sqlite { .. } => PIECE_SQLITE,
-        };
-        let limit = limit.min(piece);
-        self.write_within(UPKEEP, move |conn| fold::run(conn, limit))
+    fn mark(&self) -> Result<Mark, StoreError> {
+        self.report(stream::mark)
     }
 
-    fn admitted_since(&self, since: Time, each: &mut dyn FnMut(Admitted)) -> Result<(), StoreError> {
-        let mut last = None;
+    fn fold(&self, limit: u32, until: &Mark) -> Result<Folded, StoreError> {
+        let until = until.clone();
+        self.write_within(UPKEEP, move |conn| fold::run(conn, limit, &until))
+    }
+
+    fn retire_streams(&self, before: Time) -> Result<u64, StoreError> {
+        let mut all: u64 = 0;
         loop {
-            let rows = self.report(move |conn| admitted(conn, since.into(), last))?;
-            for (id, time, user, key, environment) in &rows {
-                last = Some((*time, *id));
-                each(Admitted {
-                    user_id: (*user).into(),
-                    api_key_id: (*key).into(),
-                    environment: environment.parse().map_err(|_unknown| StoreError::Corrupt {
-                        table: "usage_events",
-                        what: "environment",
-                    })?,
-                    time: time.time(),
-                });
-            }
-            if i64::try_from(rows.len()).unwrap_or(PAGE) < PAGE {
-                return Ok(());
+            let (some, more) = self.write_within(UPKEEP, move |conn| stream::retire(conn, before))?;
+            all = all.saturating_add(some);
+            if !more {
+                return Ok(all);
             }
         }
     }
-}
-
-type AdmittedRow = (Id, Ts, Id, Id, String);
-
-/// A page of admissions since `since`, after `last`, in the order of the primary key.
-fn admitted(conn: &mut Conn, since: Ts, last: Option<(Ts, Id)>) -> Result<Vec<AdmittedRow>, Failure> {
-    use usage_events as of;
-
-    let from = last.map_or(since, |(time, _)| time);
-    let mut query = of::table
-        .filter(of::time.ge(from))
-        .filter(of::counts)
-        .select((of::id, of::time, of::user_id, of::api_key_id, of::environment))
-        .order((of::time, of::id))
-        .limit(PAGE)
-        .into_boxed::<MultiBackend>();
-    if let Some((time, id)) = last {
-        query = query.filter(of::time.gt(time).or(of::id.gt(id)));
-    }
-    Ok(query.load(conn)?)
 }
 
 /// Inserts what is not there yet: in one statement on Postgres, whose every statement is a round trip; one

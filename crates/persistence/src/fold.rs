@@ -7,10 +7,10 @@ mod write;
 
 use std::collections::BTreeMap;
 
-use diesel::{prelude::*, sql_query, sql_types::BigInt};
+use diesel::prelude::*;
 use tollgate_billing::Money;
 use tollgate_domain::latency;
-use tollgate_store::{Folded, StreamId};
+use tollgate_store::{Folded, Mark};
 
 use crate::{
     both::Conn,
@@ -18,6 +18,7 @@ use crate::{
     pg,
     rows::event::FoldRow,
     schema::{event_streams, usage_events},
+    stream::{self, Span},
     types::{Id, Ts},
 };
 
@@ -29,55 +30,33 @@ pub fn quarter_of(time: Ts) -> i32 {
     i32::try_from(time.time().timestamp().div_euclid(QUARTER_SECONDS)).unwrap_or(i32::MAX)
 }
 
-/// Folds at most `limit` events.
-pub fn run(conn: &mut Conn, limit: u32) -> Result<Folded, Failure> {
+/// Folds at most `limit` events up to `until`.
+pub fn run(conn: &mut Conn, limit: u32, until: &Mark) -> Result<Folded, Failure> {
     pg::lock_fold(conn)?;
+    let cursors: Vec<(i64, i64)> = event_streams::table
+        .select((event_streams::id, event_streams::folded_seq))
+        .order(event_streams::id)
+        .load(conn)?;
+    let taken = stream::take(conn, &cursors, until, limit, events, |row| row.seq)?;
     let mut sums = Sums::default();
-    let mut left = i64::from(limit);
-    let mut more = false;
-    for waiting in waiting(conn)? {
-        if left == 0 {
-            more = true;
-            break;
-        }
-        // One beyond, only to tell whether there are more.
-        let mut rows: Vec<FoldRow> = usage_events::table
-            .filter(usage_events::stream.eq(waiting.id))
-            .filter(usage_events::seq.gt(waiting.folded_seq))
-            .order(usage_events::seq)
-            .limit(left.saturating_add(1))
-            .select(FoldRow::as_select())
-            .load(conn)?;
-        let taken = usize::try_from(left).unwrap_or(usize::MAX);
-        more |= rows.len() > taken;
-        rows.truncate(taken);
-        left = left.saturating_sub(i64::try_from(rows.len()).unwrap_or(left));
-        if let Some(last) = rows.last() {
-            sums.cursors.push((StreamId(waiting.id), last.seq));
-        }
-        rows.into_iter().for_each(|row| sums.add(row));
-    }
+    taken.rows.into_iter().for_each(|row| sums.add(row));
     sums.write(conn)?;
-    let events = u64::try_from(i64::from(limit).saturating_sub(left)).unwrap_or(0);
-    Ok(Folded { events, more })
+    for (id, seq) in taken.cursors {
+        diesel::update(event_streams::table.find(id)).set(event_streams::folded_seq.eq(seq)).execute(conn)?;
+    }
+    Ok(taken.folded)
 }
 
-#[derive(QueryableByName)]
-struct Waiting {
-    #[diesel(sql_type = BigInt)]
-    id: i64,
-    #[diesel(sql_type = BigInt)]
-    folded_seq: i64,
-}
-
-/// Streams that have events past their cursors. The inner query is one probe of an index a stream; as a
-/// join, a planner might read every event there ever was.
-fn waiting(conn: &mut Conn) -> QueryResult<Vec<Waiting>> {
-    sql_query(
-        "SELECT s.id, s.folded_seq FROM event_streams s \
-         WHERE (SELECT max(e.seq) FROM usage_events e WHERE e.stream = s.id) > s.folded_seq ORDER BY s.id",
-    )
-    .load(conn)
+/// The events of a span, as far as sums need them.
+fn events(conn: &mut Conn, span: Span) -> QueryResult<Vec<FoldRow>> {
+    usage_events::table
+        .filter(usage_events::stream.eq(span.stream))
+        .filter(usage_events::seq.gt(span.after))
+        .filter(usage_events::seq.le(span.until))
+        .order(usage_events::seq)
+        .limit(span.limit)
+        .select(FoldRow::as_select())
+        .load(conn)
 }
 
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -120,7 +99,6 @@ struct Sums {
     quota: BTreeMap<QuotaKey, (i64, Money)>,
     rollups: BTreeMap<RollupKey, Rollup>,
     latency: BTreeMap<LatencyKey, i64>,
-    cursors: Vec<(StreamId, i64)>,
 }
 
 impl Sums {
@@ -176,13 +154,7 @@ impl Sums {
         write::keys(conn, self.keys)?;
         write::quota(conn, self.quota)?;
         write::rollups(conn, self.rollups)?;
-        write::latency(conn, self.latency)?;
-        for (stream, seq) in self.cursors {
-            diesel::update(event_streams::table.find(stream.0))
-                .set(event_streams::folded_seq.eq(seq))
-                .execute(conn)?;
-        }
-        Ok(())
+        write::latency(conn, self.latency)
     }
 }
 

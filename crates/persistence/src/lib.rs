@@ -28,13 +28,16 @@ mod log;
 pub mod migrate;
 mod number;
 pub mod open;
+mod open_request;
 mod pg;
 mod pool;
 mod rows;
 mod schema;
 mod session;
 pub mod settings;
+pub mod spool;
 mod sqlite;
+mod stream;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod threads;
@@ -42,9 +45,11 @@ mod types;
 mod usage;
 mod user;
 mod watch;
+mod windows;
 mod writer;
 
 pub use lock::{LockError, ServerLock, Standing};
 pub use migrate::{Check, check, migrate};
 pub use open::{Db, OpenError};
 pub use settings::{NotAUrl, Settings, Url};
+pub use spool::{Spool, SpoolError};

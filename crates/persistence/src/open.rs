@@ -158,7 +158,9 @@ impl Db {
             sessions: self.database.clone(),
             changes: self.database.clone(),
             events: self.database.clone(),
+            open_requests: self.database.clone(),
             usage: self.database.clone(),
+            windows: self.database.clone(),
         }
     }
 

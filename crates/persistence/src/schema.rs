@@ -114,6 +114,7 @@ diesel::table! {
         id -> BigInt,
         opened_at -> Ts,
         folded_seq -> BigInt,
+        windows_seq -> BigInt,
     }
 }
 
@@ -221,6 +222,30 @@ diesel::table! {
         key_id -> Id,
         request_count -> BigInt,
         last_used_at -> Ts,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Id, Ts};
+
+    open_requests (id) {
+        id -> Id,
+        kept_at -> Ts,
+        event -> Text,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::Id;
+
+    saved_windows (api_key_id, environment) {
+        api_key_id -> Id,
+        environment -> Text,
+        user_id -> Id,
+        quarter -> Integer,
+        windows -> Binary,
     }
 }
 

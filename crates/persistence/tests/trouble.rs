@@ -275,7 +275,7 @@ fn a_lost_connection_of_the_recorder_is_replaced() {
     let lost = event(at(1));
     assert!(matches!(append(&stores, 2, lost.clone()), Err(StoreError::Unavailable(_))));
     append(&stores, 2, lost).unwrap();
-    assert_eq!(stores.events.fold(10, at(0)).unwrap().events, 2);
+    assert_eq!(stores.events.fold(10, &stores.events.mark().unwrap()).unwrap().events, 2);
 }
 
 #[test]
@@ -314,7 +314,7 @@ fn a_partition_takes_in_what_the_default_one_held() {
     }
     assert_eq!(outside.number(held), 1);
     assert_eq!(outside.number("SELECT count(*) AS number FROM usage_events_2027_02"), 1);
-    assert_eq!(stores.events.fold(10, at(0)).unwrap().events, 3);
+    assert_eq!(stores.events.fold(10, &stores.events.mark().unwrap()).unwrap().events, 3);
 }
 
 #[test]

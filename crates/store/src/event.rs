@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tollgate_domain::{Environment, KeyId, Time, UsageEvent, UserId};
+use tollgate_domain::{Time, UsageEvent};
 
 use crate::StoreError;
 
@@ -13,26 +13,18 @@ pub const MAX_GROUP: usize = 1_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct StreamId(pub i64);
 
-/// What one fold did.
+/// How far the streams had come at one moment: the number of the newest event of each that had any, by
+/// stream. What is folded up to it holds every event that was on disk then.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Mark(pub Arc<[(StreamId, i64)]>);
+
+/// What one piece of a fold did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Folded {
-    /// Events that were added to the sums.
+    /// Events that the cursors have passed.
     pub events: u64,
-    /// Whether more wait past the cursor.
+    /// Whether there is more to do up to the mark.
     pub more: bool,
-}
-
-/// One admission that counts in the windows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Admitted {
-    /// Whose.
-    pub user_id: UserId,
-    /// With which key.
-    pub api_key_id: KeyId,
-    /// Live or test.
-    pub environment: Environment,
-    /// When.
-    pub time: Time,
 }
 
 /// Where usage events are kept.
@@ -60,16 +52,23 @@ pub trait EventStore: Send + Sync {
         patience: Duration,
     ) -> Result<(), StoreError>;
 
-    /// Adds at most `limit` events past the cursor to all sums and moves the cursor, in one transaction;
-    /// only one fold runs at a time, whoever asks.
+    /// How far the streams have come.
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn fold(&self, limit: u32, now: Time) -> Result<Folded, StoreError>;
+    fn mark(&self) -> Result<Mark, StoreError>;
 
-    /// Gives `each` every admission since `since` that counts in the windows, in no order.
+    /// Adds at most `limit` events between the cursors and `until` to all sums, in each stream's order, and
+    /// moves the cursors, in one transaction; only one fold runs at a time, whoever asks.
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn admitted_since(&self, since: Time, each: &mut dyn FnMut(Admitted)) -> Result<(), StoreError>;
+    fn fold(&self, limit: u32, until: &Mark) -> Result<Folded, StoreError>;
+
+    /// Forgets streams that were opened before `before` and are folded to their end, into the sums and into
+    /// the windows; gives how many. Nobody may append to them any more: it would never be folded.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn retire_streams(&self, before: Time) -> Result<u64, StoreError>;
 }

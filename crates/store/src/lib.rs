@@ -1,7 +1,8 @@
 //! The ports of storage: one small trait a noun, and the suite that every implementation must pass.
 //!
 //! **Owns** what use cases ask of a database, as plain data: [`UserStore`], [`KeyStore`],
-//! [`SessionStore`], [`ChangeStore`], [`EventStore`], [`UsageStore`]; the [`StoreError`] that all share;
+//! [`SessionStore`], [`ChangeStore`], [`EventStore`], [`OpenRequestStore`],
+//! [`UsageStore`], [`WindowStore`]; of the disk beside it ([`SpoolStore`]); the [`StoreError`] that all share;
 //! and the [`Directory`], the memory of what was read.
 //!
 //! **Must never see** diesel, a server or a runtime. A method is one transaction that takes all that must
@@ -16,25 +17,31 @@ pub mod error;
 pub mod event;
 pub mod freshness;
 pub mod key;
+pub mod open_request;
 pub mod page;
 pub mod session;
+pub mod spool;
 #[cfg(feature = "suite")]
 pub mod suite;
 pub mod usage;
 pub mod user;
+pub mod windows;
 
 use std::sync::Arc;
 
 pub use change::{Change, ChangeListener, ChangeStore, Changes};
 pub use directory::{Directory, Lookup};
 pub use error::StoreError;
-pub use event::{Admitted, EventStore, Folded, StreamId};
+pub use event::{EventStore, Folded, Mark, StreamId};
 pub use freshness::Freshness;
 pub use key::{EditorKey, KeyFilter, KeyStore, ListedKey, NewKey};
+pub use open_request::OpenRequestStore;
 pub use page::{Page, PageRequest};
 pub use session::{NewSession, SessionStore};
+pub use spool::{SpoolDepth, SpoolStore};
 pub use usage::{KeyTotals, LogMark, LogPage, Stats, Totals, UsageScope, UsageStore};
 pub use user::{Credentials, NewUser, UserStore};
+pub use windows::{SavedWindows, WindowStore};
 
 /// A change to one record, applied to what its transaction has read. It may run more than once.
 pub type Edit<T> = Arc<dyn Fn(&mut T) + Send + Sync>;
@@ -52,6 +59,10 @@ pub struct Stores {
     pub changes: Arc<dyn ChangeStore>,
     /// Usage events: writing and folding.
     pub events: Arc<dyn EventStore>,
+    /// Requests that run long.
+    pub open_requests: Arc<dyn OpenRequestStore>,
     /// Sums of usage.
     pub usage: Arc<dyn UsageStore>,
+    /// Saved windows.
+    pub windows: Arc<dyn WindowStore>,
 }

@@ -26,8 +26,18 @@ pub const RECORD_GROUP_SIZE: &str = "tollgate_record_group_size";
 pub const RECORD_DROPPED_REFUSALS: &str = "tollgate_record_dropped_refusals_total";
 /// Threads that were given up because the database did not answer in time.
 pub const DATABASE_GIVEN_UP: &str = "tollgate_database_given_up_total";
+/// Events that the database refused; they are kept in the spool.
+pub const RECORD_REJECTED: &str = "tollgate_record_rejected_total";
+/// Events that wait in the spool for the database.
+pub const SPOOL_EVENTS: &str = "tollgate_spool_events";
+/// How long the oldest of them has waited.
+pub const SPOOL_OLDEST: &str = "tollgate_spool_oldest_seconds";
+/// Events that the database refused and that lie in the spool.
+pub const SPOOL_REJECTED: &str = "tollgate_spool_rejected";
 /// How long the fold took.
 pub const FOLD: &str = "tollgate_fold_seconds";
+/// How long saving the windows took.
+pub const WINDOWS_SAVE: &str = "tollgate_windows_save_seconds";
 /// Events that were folded into sums.
 pub const FOLD_EVENTS: &str = "tollgate_fold_events_total";
 /// Requests between admission and record.
@@ -75,7 +85,7 @@ const fn seconds(name: &'static str, buckets: &'static [f64], help: &'static str
     Metric { name, kind: Kind::Histogram(buckets), unit: Unit::Seconds, help }
 }
 
-pub(crate) const ALL: [Metric; 16] = [
+pub(crate) const ALL: [Metric; 21] = [
     counter(REQUESTS, "Answers of the server"),
     seconds(REQUEST_DURATION, REQUEST_SECONDS, "How long gated answers took, to their last byte"),
     counter(TOKENS, "Tokens that were recorded"),
@@ -91,7 +101,17 @@ pub(crate) const ALL: [Metric; 16] = [
     },
     counter(RECORD_DROPPED_REFUSALS, "Refusals that were not recorded under a flood"),
     counter(DATABASE_GIVEN_UP, "Threads given up because the database did not answer in time"),
+    counter(RECORD_REJECTED, "Events that the database refused"),
+    gauge(SPOOL_EVENTS, "Events that wait in the spool for the database"),
+    Metric {
+        name: SPOOL_OLDEST,
+        kind: Kind::Gauge,
+        unit: Unit::Seconds,
+        help: "How long the oldest event in the spool has waited",
+    },
+    gauge(SPOOL_REJECTED, "Events in the spool that the database refused"),
     seconds(FOLD, COMMIT_SECONDS, "How long the fold took"),
+    seconds(WINDOWS_SAVE, COMMIT_SECONDS, "How long saving the windows took"),
     counter(FOLD_EVENTS, "Events that were folded into sums"),
     gauge(OPEN_REQUESTS, "Requests between admission and record"),
     gauge(CACHE_ENTRIES, "Entries of the cache of keys and users"),

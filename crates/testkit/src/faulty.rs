@@ -3,9 +3,12 @@
 mod change;
 mod event;
 mod key;
+mod open_request;
 mod session;
+mod spool;
 mod usage;
 mod user;
+mod windows;
 
 use std::{
     collections::HashMap,
@@ -13,7 +16,7 @@ use std::{
 };
 
 use tokio::sync::watch;
-use tollgate_store::{StoreError, Stores};
+use tollgate_store::{SpoolStore, StoreError, Stores};
 
 use crate::patience::{PATIENCE, until};
 
@@ -43,11 +46,25 @@ const METHODS: &[&str] = &[
     "changes.since",
     "events.open_stream",
     "events.append",
+    "events.mark",
     "events.fold",
-    "events.admitted_since",
+    "events.retire_streams",
+    "open_requests.keep",
+    "open_requests.kept",
+    "open_requests.forget",
+    "spool.append",
+    "spool.oldest",
+    "spool.remove",
+    "spool.reject",
+    "spool.depth",
+    "spool.keep",
+    "spool.kept",
+    "spool.forget",
     "usage.quota_used",
     "usage.stats",
     "usage.key_totals",
+    "windows.save",
+    "windows.load",
     "usage.events",
 ];
 
@@ -115,9 +132,16 @@ impl Faulty {
             sessions: faulty.around(&stores.sessions),
             changes: faulty.around(&stores.changes),
             events: faulty.around(&stores.events),
+            open_requests: faulty.around(&stores.open_requests),
             usage: faulty.around(&stores.usage),
+            windows: faulty.around(&stores.windows),
         };
         (faulty, wrapped)
+    }
+
+    /// The same around a spool, on the same switchboard.
+    pub fn wrap_spool(&self, spool: &Arc<dyn SpoolStore>) -> Arc<dyn SpoolStore> {
+        self.around(spool)
     }
 
     /// Calls of `methods` go wrong until [`clear`](Self::clear).

@@ -1,7 +1,9 @@
 //! What the tests of this crate share: ids, events, and a store that can be held, fail and refuse.
 
+mod spool;
+
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     sync::{Arc, Condvar, Mutex, MutexGuard},
     task::{Context, Poll, Wake, Waker},
     thread::{self, Thread},
@@ -9,9 +11,20 @@ use std::{
 };
 
 use tollgate_domain::{
-    Environment, EventId, KeyId, Month, RequestType, Time, Tokens, UsageEvent, UsageSource, UserId,
+    Clock, Environment, EventId, KeyId, Month, RequestType, Time, Tokens, UsageEvent, UsageSource, UserId,
 };
-use tollgate_store::{Admitted, EventStore, Folded, StoreError, StreamId};
+use tollgate_store::{EventStore, Folded, Mark, OpenRequestStore, StoreError, StreamId};
+
+pub use spool::FakeSpool;
+
+/// The clock of these tests stands still.
+pub struct Noon;
+
+impl Clock for Noon {
+    fn now(&self) -> Time {
+        at("2026-11-21T12:00:00Z")
+    }
+}
 
 /// Beyond this a test that waits for a condition has failed; nothing that works comes near it.
 pub const FAILED: Duration = Duration::from_secs(60);
@@ -90,8 +103,16 @@ struct State {
     /// Calls that have begun, held or not.
     calls: usize,
     stored: Vec<(i64, EventId)>,
+    /// The same with all that was written, by id.
+    events: BTreeMap<EventId, UsageEvent>,
+    rows: BTreeMap<EventId, UsageEvent>,
+    streams: i64,
+    /// Stream and number of each append that was tried.
+    tried: Vec<(i64, i64)>,
     groups: Vec<usize>,
     on_disk: u64,
+    /// Events that come during each fold.
+    grows_by: u64,
     folded: u64,
 }
 
@@ -134,6 +155,11 @@ impl HeldStore {
         self.state().on_disk += events;
     }
 
+    /// Puts so many more there during each fold.
+    pub fn grow_by(&self, events: u64) {
+        self.state().grows_by = events;
+    }
+
     pub fn folded(&self) -> u64 {
         self.state().folded
     }
@@ -158,6 +184,35 @@ impl HeldStore {
         self.state().stored.iter().map(|(_, id)| *id).collect()
     }
 
+    /// Stream and number of each append that was tried.
+    pub fn tried(&self) -> Vec<(i64, i64)> {
+        self.state().tried.clone()
+    }
+
+    /// An event as it was stored.
+    pub fn event(&self, id: EventId) -> UsageEvent {
+        self.state().events[&id].clone()
+    }
+
+    /// Rows of open requests.
+    pub fn rows(&self) -> Vec<UsageEvent> {
+        self.state().rows.values().cloned().collect()
+    }
+
+    /// Waits until there are `count` of them.
+    pub fn await_rows(&self, count: usize) {
+        let (state, timeout) =
+            self.turned.wait_timeout_while(self.state(), FAILED, |state| state.rows.len() != count).unwrap();
+        assert!(!timeout.timed_out(), "{} rows, not {count}", state.rows.len());
+    }
+
+    /// Waits until `count` events are stored.
+    pub fn await_stored(&self, count: usize) {
+        let (state, timeout) =
+            self.turned.wait_timeout_while(self.state(), FAILED, |state| state.stored.len() < count).unwrap();
+        assert!(!timeout.timed_out(), "{} of {count} events", state.stored.len());
+    }
+
     /// The sizes of the groups that were asked for.
     pub fn groups(&self) -> Vec<usize> {
         self.state().groups.clone()
@@ -177,7 +232,9 @@ impl HeldStore {
 
 impl EventStore for HeldStore {
     fn open_stream(&self, _now: Time) -> Result<StreamId, StoreError> {
-        Ok(StreamId(7))
+        let mut state = self.state();
+        state.streams += 1;
+        Ok(StreamId(state.streams))
     }
 
     fn append(
@@ -188,7 +245,8 @@ impl EventStore for HeldStore {
         _: Duration,
     ) -> Result<(), StoreError> {
         let mut state = self.call();
-        assert_eq!(stream, StreamId(7));
+        assert!(stream.0 <= state.streams);
+        state.tried.push((stream.0, first_seq));
         let mood = state.mood;
         match mood {
             Mood::Down => return Err(StoreError::unavailable("down")),
@@ -208,22 +266,55 @@ impl EventStore for HeldStore {
         for (seq, event) in (first_seq..).zip(events.iter()) {
             if !state.stored.iter().any(|(_, id)| *id == event.id) {
                 state.stored.push((seq, event.id));
+                state.events.insert(event.id, event.clone());
             }
         }
+        self.turned.notify_all();
         if mood == Mood::Up { Ok(()) } else { Err(StoreError::unavailable("lost")) }
     }
 
-    fn fold(&self, limit: u32, _now: Time) -> Result<Folded, StoreError> {
+    fn mark(&self) -> Result<Mark, StoreError> {
+        let state = self.state();
+        Ok(Mark(Arc::from([(StreamId(7), i64::try_from(state.on_disk).unwrap())])))
+    }
+
+    fn fold(&self, limit: u32, until: &Mark) -> Result<Folded, StoreError> {
         let mut state = self.call();
         if state.mood != Mood::Up {
             return Err(StoreError::unavailable("down"));
         }
-        let events = (state.on_disk - state.folded).min(u64::from(limit));
+        let until = until.0.iter().map(|(_, seq)| u64::try_from(*seq).unwrap()).sum::<u64>();
+        let events = until.saturating_sub(state.folded).min(u64::from(limit));
         state.folded += events;
-        Ok(Folded { events, more: state.folded < state.on_disk })
+        let more = state.folded < until;
+        state.on_disk += state.grows_by;
+        Ok(Folded { events, more })
     }
 
-    fn admitted_since(&self, _since: Time, _each: &mut dyn FnMut(Admitted)) -> Result<(), StoreError> {
+    fn retire_streams(&self, _before: Time) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+}
+
+impl OpenRequestStore for HeldStore {
+    fn keep(&self, requests: Arc<[UsageEvent]>, _: Time, _: Duration) -> Result<(), StoreError> {
+        let mut state = self.state();
+        if state.mood == Mood::Down {
+            return Err(StoreError::unavailable("down"));
+        }
+        state.rows.extend(requests.iter().map(|event| (event.id, event.clone())));
+        self.turned.notify_all();
+        Ok(())
+    }
+
+    fn kept(&self, _: Time, limit: u32) -> Result<Vec<UsageEvent>, StoreError> {
+        Ok(self.state().rows.values().take(usize::try_from(limit).unwrap()).cloned().collect())
+    }
+
+    fn forget(&self, requests: Arc<[EventId]>) -> Result<(), StoreError> {
+        let mut state = self.state();
+        state.rows.retain(|id, _| !requests.contains(id));
+        self.turned.notify_all();
         Ok(())
     }
 }

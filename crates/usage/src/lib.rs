@@ -12,9 +12,14 @@ mod fixture;
 pub mod fold;
 pub mod memory;
 pub mod meter;
+mod pace;
 pub mod recorder;
+pub mod windows;
 
 pub use fold::Folder;
 pub use memory::MemoryMeter;
 pub use meter::{Admission, Ask, Denied, Meter, Outcome, QuotaAsk, Reading, Readings, Scope, Ticket};
-pub use recorder::{NoPlace, NotRecorded, Place, Recorder, RecorderSettings};
+pub use recorder::{
+    NoPlace, NotRecorded, Place, Recorder, RecorderSettings, RecorderStores, Stopped, TooLate,
+};
+pub use windows::WindowSaver;

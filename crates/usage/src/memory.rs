@@ -10,7 +10,7 @@ use std::{
 
 use futures::{FutureExt, future::BoxFuture};
 use tollgate_domain::{Month, quota::QuotaState};
-use tollgate_store::Admitted;
+use tollgate_store::SavedWindows;
 
 use crate::{Admission, Ask, Denied, Meter, Outcome, Readings, Scope, Ticket};
 use account::Account;
@@ -30,10 +30,10 @@ impl MemoryMeter {
         Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect(), hasher: RandomState::new() }
     }
 
-    /// Counts a request that an earlier process admitted.
-    pub fn restore(&self, admitted: Admitted) {
-        let scope = Scope { user: admitted.user_id, environment: admitted.environment };
-        self.with(scope, |account| account.count(admitted.api_key_id, admitted.time));
+    /// Counts what earlier processes admitted with a key.
+    pub fn restore(&self, saved: &SavedWindows) {
+        let scope = Scope { user: saved.user_id, environment: saved.environment };
+        self.with(scope, |account| account.restore(saved.api_key_id, &saved.windows));
     }
 
     /// Tokens held and requests running, over all users: 0 and 0 when nothing is under way.

@@ -3,7 +3,7 @@
 use std::{cell::OnceCell, rc::Rc, sync::Arc, time::Duration};
 
 use tollgate_domain::{Time, Tokens, UsageEvent, UsageSource};
-use tollgate_usage::{Outcome, Place, Ticket};
+use tollgate_usage::{Outcome, Place, Ticket, TooLate};
 
 use super::beat::Beat;
 use crate::{
@@ -161,16 +161,18 @@ impl Open {
         Outcome { used: self.event.quota_tokens(), counts: self.event.counts }
     }
 
-    /// Records the event, then swaps the hold for what was used. An answer whose head the client does not
-    /// have yet becomes a 503 when its record is late: that does not count, but what was used is paid for.
-    pub async fn close(&mut self, answered: bool) -> Closed {
+    /// Records the event, then swaps the hold for what was used. Where the record is late, the event is what
+    /// `too_late` makes of it.
+    pub async fn close(&mut self, too_late: TooLate) -> Closed {
         let Some((ticket, place)) = self.owed.take() else { return Closed::default() };
         let shared = Arc::clone(&self.shared);
         // From here on the recorder owes the event; should this task end meanwhile, the hold must not stay.
         let mut settling = Settling { shared: &shared, ticket: Some(ticket), outcome: self.outcome() };
-        let recorded = shared.recorder.record(place, self.event.clone()).await.is_ok();
-        self.event.counts &= recorded || answered;
-        settling.outcome = self.outcome();
+        let recorded = shared.recorder.record(place, self.event.clone(), too_late).await.is_ok();
+        if !recorded {
+            too_late(&mut self.event);
+            settling.outcome = self.outcome();
+        }
         let (used, held) = settling.settle();
         Closed { used, held, recorded }
     }

@@ -4,3 +4,4 @@ mod answer;
 mod quota;
 mod refusal;
 mod stream;
+mod wait;

@@ -28,10 +28,15 @@ pub struct Readyz {
 )]
 #[get("/readyz")]
 pub async fn readyz(state: Data<State>) -> Result<HttpResponse, Problem> {
-    let (mut response, status, failing) = match state.readiness.get() {
+    Ok(shown(state.readiness.get()))
+}
+
+/// What to tell, as an answer.
+pub(crate) fn shown(ready: Ready) -> HttpResponse {
+    let (mut response, status, failing) = match ready {
         Ready::Ready => (HttpResponse::Ok(), "ready", Vec::new()),
         Ready::Degraded(failing) => (HttpResponse::Ok(), "degraded", failing),
         Ready::Unavailable(failing) => (HttpResponse::ServiceUnavailable(), "unavailable", failing),
     };
-    Ok(response.json(Readyz { status, failing }))
+    response.json(Readyz { status, failing })
 }

@@ -40,7 +40,12 @@ pub async fn root(state: Data<State>, request: HttpRequest) -> Result<HttpRespon
     if accept.contains("text/html") {
         return Ok(HttpResponse::Found().insert_header((LOCATION, "/docs/")).finish());
     }
-    let authentication = if state.settings.authentication_enabled { "enabled" } else { "disabled" };
+    Ok(shown(state.settings.authentication_enabled))
+}
+
+/// The answer for programs.
+pub(crate) fn shown(authentication_enabled: bool) -> HttpResponse {
+    let authentication = if authentication_enabled { "enabled" } else { "disabled" };
     let version = env!("CARGO_PKG_VERSION");
-    Ok(HttpResponse::Ok().json(ServerInfo { name: "tollgate", version, authentication }))
+    HttpResponse::Ok().json(ServerInfo { name: "tollgate", version, authentication })
 }

@@ -35,6 +35,16 @@ impl From<PoolError> for Problem {
 }
 
 impl Problem {
+    /// The server does not serve yet.
+    pub(crate) fn starting() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "store_unavailable",
+            "The server is starting and cannot serve yet; try again in a moment.",
+        )
+        .retry_after(RETRY_SOON)
+    }
+
     /// No route has this path.
     pub(crate) fn no_route() -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", "Nothing is at this path; /docs lists what there is.")

@@ -6,15 +6,16 @@ use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 use chrono::TimeDelta;
 use tollgate_accounts::{Accounts, AccountsSettings, RegistrationPolicy};
 use tollgate_domain::{
-    ApiKey, Clock, Email, Environment, KeyHash, KeyId, KeyKind, Month, Pepper, Permissions, Randomness, Role,
-    Session, SessionId, Tier, Tiers, Time, UsageEvent, User, UserId,
+    ApiKey, Clock, Email, Environment, EventId, KeyHash, KeyId, KeyKind, Month, Pepper, Permissions,
+    Randomness, Role, Session, SessionId, Tier, Tiers, Time, UsageEvent, User, UserId,
     limit::{KeyLimits, LimitOverrides},
 };
 use tollgate_gate::Authenticator;
 use tollgate_store::{
-    Admitted, ChangeStore, Changes, Credentials, Directory, Edit, EditorKey, EventStore, Folded, KeyFilter,
-    KeyStore, KeyTotals, ListedKey, LogMark, LogPage, NewKey, NewSession, NewUser, Page, PageRequest,
-    SessionStore, Stats, StoreError, Stores, StreamId, UsageScope, UsageStore, UserStore,
+    ChangeStore, Changes, Credentials, Directory, Edit, EditorKey, EventStore, Folded, KeyFilter, KeyStore,
+    KeyTotals, ListedKey, LogMark, LogPage, Mark, NewKey, NewSession, NewUser, OpenRequestStore, Page,
+    PageRequest, SavedWindows, SessionStore, Stats, StoreError, Stores, StreamId, UsageScope, UsageStore,
+    UserStore, WindowStore,
 };
 use tollgate_usage::Folder;
 
@@ -177,10 +178,25 @@ impl EventStore for Away {
     fn append(&self, _: StreamId, _: i64, _: Arc<[UsageEvent]>, _: Duration) -> Result<(), StoreError> {
         away()
     }
-    fn fold(&self, _: u32, _: Time) -> Result<Folded, StoreError> {
+    fn mark(&self) -> Result<Mark, StoreError> {
         away()
     }
-    fn admitted_since(&self, _: Time, _: &mut dyn FnMut(Admitted)) -> Result<(), StoreError> {
+    fn fold(&self, _: u32, _: &Mark) -> Result<Folded, StoreError> {
+        away()
+    }
+    fn retire_streams(&self, _: Time) -> Result<u64, StoreError> {
+        away()
+    }
+}
+
+impl OpenRequestStore for Away {
+    fn keep(&self, _: Arc<[UsageEvent]>, _: Time, _: Duration) -> Result<(), StoreError> {
+        away()
+    }
+    fn kept(&self, _: Time, _: u32) -> Result<Vec<UsageEvent>, StoreError> {
+        away()
+    }
+    fn forget(&self, _: Arc<[EventId]>) -> Result<(), StoreError> {
         away()
     }
 }
@@ -196,6 +212,15 @@ impl UsageStore for Away {
         away()
     }
     fn events(&self, _: &UsageScope, _: u32, _: Option<LogMark>) -> Result<LogPage, StoreError> {
+        away()
+    }
+}
+
+impl WindowStore for Away {
+    fn save(&self, _: u32, _: &Mark, _: Time) -> Result<Folded, StoreError> {
+        away()
+    }
+    fn load(&self, _: &mut dyn FnMut(SavedWindows)) -> Result<(), StoreError> {
         away()
     }
 }
@@ -222,7 +247,9 @@ fn stores(told: Told) -> Stores {
         sessions: away.clone(),
         changes: away.clone(),
         events: away.clone(),
-        usage: away,
+        open_requests: away.clone(),
+        usage: away.clone(),
+        windows: away,
     }
 }
 

@@ -38,13 +38,14 @@ fn named(head: &[String], name: &str) -> Option<String> {
 
 #[actix_web::test]
 async fn the_headers_can_be_asked_for_alone() {
-    let (server, addresses) = crate::server::run(away::state(away::settings()), || ()).unwrap();
+    let listeners = crate::server::listen(&away::settings()).unwrap();
+    let address = listeners[0].local_addr().unwrap();
+    let server = crate::server::run(away::state(away::settings()), listeners, || ()).unwrap();
     let handle = server.handle();
     let serving = actix_web::rt::spawn(server);
     for (path, status) in
         [("/healthz", "200"), ("/openapi.json", "200"), ("/nothing", "404"), ("/docs", "302")]
     {
-        let address = addresses[0];
         let asked = actix_web::rt::task::spawn_blocking(move || ask_twice(address, path));
         let (without, with, body) = asked.await.unwrap();
         for head in [&without, &with] {

@@ -2,8 +2,10 @@
 
 pub mod event;
 pub mod key;
+pub mod open_request;
 pub mod session;
 pub mod user;
+pub mod windows;
 
 use std::str::FromStr;
 

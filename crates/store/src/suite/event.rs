@@ -14,7 +14,7 @@ use tollgate_billing::Money;
 use tollgate_domain::{Environment, KeyId, Month, RequestType, Tokens, UsageEvent, UserId, latency};
 
 use super::given;
-use crate::{Folded, StoreError, Stores, Totals, UsageScope};
+use crate::{Folded, Mark, StoreError, Stores, Totals, UsageScope};
 
 /// A group that is sent again, on the same stream or on another, is there once.
 pub fn a_group_sent_again_counts_once(stores: &Stores) {
@@ -167,7 +167,8 @@ pub fn sums_are_those_of_the_events_whoever_folds(stores: &Stores) {
             scope.spawn(|| {
                 loop {
                     let all_there = writing.load(Ordering::Acquire) == 0;
-                    let Folded { events, more } = stores.events.fold(40, given::at(0)).unwrap();
+                    let mark = stores.events.mark().unwrap();
+                    let Folded { events, more } = stores.events.fold(40, &mark).unwrap();
                     folded.fetch_add(events, Ordering::Relaxed);
                     if all_there && !more {
                         break;
@@ -177,7 +178,7 @@ pub fn sums_are_those_of_the_events_whoever_folds(stores: &Stores) {
         }
     });
     assert_eq!(folded.into_inner(), u64::try_from(events.len()).unwrap());
-    assert_eq!(stores.events.fold(40, given::at(0)).unwrap(), Folded::default());
+    assert_eq!(given::fold(stores), 0);
     let mut model = Model::default();
     events.iter().for_each(|event| model.add(event));
     model.check(stores);
@@ -195,9 +196,83 @@ pub fn a_fold_stops_at_its_limit_and_says_so(stores: &Stores) {
         let events: Vec<_> = (0..3).map(|n| given::event(user, key, given::at(n))).collect();
         given::append(stores, &events);
     }
-    let steps: Vec<_> = (0..4).map(|_| stores.events.fold(2, given::at(0)).unwrap()).collect();
+    let mark = stores.events.mark().unwrap();
+    let steps: Vec<_> = (0..4).map(|_| stores.events.fold(2, &mark).unwrap()).collect();
     let step = |events, more| Folded { events, more };
     assert_eq!(steps, [step(2, true), step(2, true), step(2, false), step(0, false)]);
+}
+
+/// A fold stops at its mark, however much comes meanwhile and wherever.
+pub fn a_fold_stops_at_its_mark(stores: &Stores) {
+    let user = given::stored_user(stores);
+    let key = given::stored_key(stores, user);
+    let some = |count: usize| (0..count).map(|_| given::event(user, key, given::at(0))).collect::<Vec<_>>();
+    let stream = stores.events.open_stream(given::at(0)).unwrap();
+    assert_eq!(stores.events.mark().unwrap(), Mark::default(), "no stream has an event");
+    stores.events.append(stream, 1, some(5).into(), given::PATIENCE).unwrap();
+    let mark = stores.events.mark().unwrap();
+    assert_eq!(mark, Mark(Arc::from([(stream, 5)])));
+    stores.events.append(stream, 6, some(5).into(), given::PATIENCE).unwrap();
+    given::append(stores, &some(5));
+    let fold = |mark| stores.events.fold(100, mark).unwrap();
+    assert_eq!(fold(&mark), Folded { events: 5, more: false });
+    assert_eq!(fold(&mark), Folded::default());
+    assert_eq!(fold(&stores.events.mark().unwrap()), Folded { events: 10, more: false });
+}
+
+/// A group that its writer gave up may come to be on disk when others have long been folded, and may have been
+/// sent again on another stream: it is folded, and once.
+pub fn a_late_group_is_folded_once(stores: &Stores) {
+    let user = given::stored_user(stores);
+    let key = given::stored_key(stores, user);
+    let given_up = stores.events.open_stream(given::at(0)).unwrap();
+    let next = stores.events.open_stream(given::at(1)).unwrap();
+    let group: Arc<[UsageEvent]> = (0..10).map(|n| given::event(user, key, given::at(n))).collect();
+    // Half of it was sent again before it came, the other half was not.
+    let again: Vec<_> =
+        group.iter().take(5).cloned().chain([given::event(user, key, given::at(20))]).collect();
+    stores.events.append(next, 1, again.into(), given::PATIENCE).unwrap();
+    assert_eq!((given::fold(stores), given::save(stores, given::at(0))), (6, 6));
+    stores.events.append(given_up, 1, Arc::clone(&group), given::PATIENCE).unwrap();
+    assert_eq!((given::fold(stores), given::save(stores, given::at(0))), (5, 5));
+    // And all of it afterwards, by whoever drains what was put aside.
+    stores.events.append(next, 7, group, given::PATIENCE).unwrap();
+    assert_eq!((given::fold(stores), given::save(stores, given::at(0))), (0, 0));
+    let used = stores.usage.quota_used(user, Environment::Live, Month::of(given::at(0))).unwrap();
+    assert_eq!(used, 11 * 150);
+    assert_eq!(stores.keys.by_id(key).unwrap().unwrap().request_count, 11);
+}
+
+/// Streams go when they are old and folded to their end, into sums and windows; never before.
+pub fn old_streams_retire_when_all_is_folded(stores: &Stores) {
+    let user = given::stored_user(stores);
+    let key = given::stored_key(stores, user);
+    let appended = |opened: i64, count: usize| {
+        let stream = stores.events.open_stream(given::at(opened)).unwrap();
+        let events: Vec<_> = (0..count).map(|_| given::event(user, key, given::at(opened))).collect();
+        stores.events.append(stream, 1, events.into(), given::PATIENCE).unwrap();
+    };
+    let retire = |before| stores.events.retire_streams(given::at(before)).unwrap();
+    appended(0, 0);
+    appended(0, 3);
+    assert_eq!(retire(0), 0, "none is older");
+    assert_eq!(retire(1), 1, "nothing was ever in the first");
+    given::fold(stores);
+    assert_eq!(retire(1), 0, "the windows are behind");
+    given::save(stores, given::at(0));
+    appended(0, 2);
+    given::save(stores, given::at(0));
+    assert_eq!(retire(1), 1, "the sums are behind in the other");
+    assert_eq!(given::fold(stores), 2);
+    appended(5, 1);
+    assert_eq!((given::fold(stores), given::save(stores, given::at(0))), (1, 1));
+    assert_eq!(retire(5), 1);
+    assert_eq!(retire(6), 1);
+    assert_eq!(retire(i64::from(i32::MAX)), 0);
+    // What comes afterwards is folded as ever, and what was there before is not folded again.
+    appended(0, 4);
+    assert_eq!((given::fold(stores), given::save(stores, given::at(0))), (4, 4));
+    assert_eq!(stores.keys.by_id(key).unwrap().unwrap().request_count, 10);
 }
 
 /// The event's month decides, not its time.
@@ -228,27 +303,4 @@ pub fn an_own_provider_key_takes_no_quota(stores: &Stores) {
     assert_eq!((used(Environment::Live), used(Environment::Test)), (150, 150));
     let stats = stores.usage.stats(&UsageScope::default(), given::at(-900), given::at(900)).unwrap();
     assert_eq!(stats.totals.tokens, 450, "it was used all the same");
-}
-
-/// Every admission that counts, since the given moment, once: also more of one moment than are read at once.
-pub fn admissions_are_told_once_each(stores: &Stores) {
-    const SAME_MOMENT: usize = 10_500;
-    let user = given::stored_user(stores);
-    let key = given::stored_key(stores, user);
-    let mut events: Vec<_> = (0..SAME_MOMENT).map(|_| given::event(user, key, given::at(0))).collect();
-    events.extend((1..=5).map(|n| given::event(user, key, given::at(n))));
-    events.push(given::event(user, key, given::at(-1)));
-    events.push(UsageEvent { counts: false, status: 429, ..given::event(user, key, given::at(2)) });
-    events.push(UsageEvent { environment: Environment::Test, ..given::event(user, key, given::at(6)) });
-    given::append(stores, &events);
-    let mut told = Vec::new();
-    stores.events.admitted_since(given::at(0), &mut |admitted| told.push(admitted)).unwrap();
-    assert_eq!(told.len(), SAME_MOMENT + 6);
-    assert!(told.iter().all(|admitted| (admitted.user_id, admitted.api_key_id) == (user, key)));
-    let mut times: Vec<_> =
-        told.iter().map(|admitted| admitted.time).filter(|time| *time > given::at(0)).collect();
-    times.sort();
-    assert_eq!(times, (1..=6).map(given::at).collect::<Vec<_>>());
-    let tests: Vec<_> = told.iter().filter(|admitted| admitted.environment == Environment::Test).collect();
-    assert_eq!(tests.len(), 1);
 }

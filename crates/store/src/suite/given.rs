@@ -191,8 +191,22 @@ pub fn append(stores: &Stores, events: &[UsageEvent]) {
 /// Folds until nothing waits; gives how many events were added.
 pub fn fold(stores: &Stores) -> u64 {
     let mut events = 0;
+    let mark = stores.events.mark().unwrap();
     loop {
-        let Folded { events: some, more } = stores.events.fold(1_000, at(0)).unwrap();
+        let Folded { events: some, more } = stores.events.fold(1_000, &mark).unwrap();
+        events += some;
+        if !more {
+            return events;
+        }
+    }
+}
+
+/// Saves windows until nothing waits; gives how many events were passed.
+pub fn save(stores: &Stores, now: Time) -> u64 {
+    let mut events = 0;
+    let mark = stores.events.mark().unwrap();
+    loop {
+        let Folded { events: some, more } = stores.windows.save(1_000, &mark, now).unwrap();
         events += some;
         if !more {
             return events;

@@ -22,9 +22,11 @@ pub mod event;
 pub mod given;
 pub mod key;
 pub mod log;
+pub mod open_request;
 pub mod session;
 pub mod usage;
 pub mod user;
+pub mod windows;
 
 /// Calls the macro `$case` with the noun and the name of every case.
 #[macro_export]
@@ -67,7 +69,12 @@ macro_rules! suite {
         $case!(event, a_fold_stops_at_its_limit_and_says_so);
         $case!(event, an_event_counts_on_its_own_month);
         $case!(event, an_own_provider_key_takes_no_quota);
-        $case!(event, admissions_are_told_once_each);
+        $case!(event, a_fold_stops_at_its_mark);
+        $case!(event, a_late_group_is_folded_once);
+        $case!(event, old_streams_retire_when_all_is_folded);
+
+        $case!(open_request, an_open_request_is_kept_whole_and_at_its_latest);
+        $case!(open_request, open_requests_are_forgotten_one_by_one);
 
         $case!(usage, nothing_used_is_zero_everywhere);
         $case!(usage, money_outgrows_64_bits_exactly);
@@ -84,19 +91,26 @@ macro_rules! suite {
         $case!(log, a_late_event_is_in_its_place_before_it_is_folded);
         $case!(log, logs_tell_users_keys_and_environments_apart);
         $case!(log, a_log_goes_on_from_any_place);
+
+        $case!(windows, saved_windows_are_those_of_the_events_whoever_saves);
+        $case!(windows, a_save_stops_at_its_limit_and_says_so);
+        $case!(windows, what_has_left_every_window_is_forgotten);
+        $case!(windows, many_windows_are_loaded_once_each);
     };
 }
 
 #[cfg(test)]
 mod tests {
-    const FILES: [(&str, &str); 7] = [
+    const FILES: [(&str, &str); 9] = [
         ("change", include_str!("change.rs")),
         ("event", include_str!("event.rs")),
         ("key", include_str!("key.rs")),
         ("log", include_str!("log.rs")),
+        ("open_request", include_str!("open_request.rs")),
         ("session", include_str!("session.rs")),
         ("usage", include_str!("usage.rs")),
         ("user", include_str!("user.rs")),
+        ("windows", include_str!("windows.rs")),
     ];
 
     macro_rules! listed {

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tollgate_domain::{Time, UsageEvent};
-use tollgate_store::{Admitted, EventStore, Folded, StoreError, StreamId};
+use tollgate_store::{EventStore, Folded, Mark, StoreError, StreamId};
 
 use super::Wrapped;
 
@@ -22,11 +22,15 @@ impl EventStore for Wrapped<dyn EventStore> {
         self.call("events.append", |inner| inner.append(stream, first_seq, events, patience))
     }
 
-    fn fold(&self, limit: u32, now: Time) -> Result<Folded, StoreError> {
-        self.call("events.fold", |inner| inner.fold(limit, now))
+    fn mark(&self) -> Result<Mark, StoreError> {
+        self.call("events.mark", |inner| inner.mark())
     }
 
-    fn admitted_since(&self, since: Time, each: &mut dyn FnMut(Admitted)) -> Result<(), StoreError> {
-        self.call("events.admitted_since", |inner| inner.admitted_since(since, each))
+    fn fold(&self, limit: u32, until: &Mark) -> Result<Folded, StoreError> {
+        self.call("events.fold", |inner| inner.fold(limit, until))
+    }
+
+    fn retire_streams(&self, before: Time) -> Result<u64, StoreError> {
+        self.call("events.retire_streams", |inner| inner.retire_streams(before))
     }
 }

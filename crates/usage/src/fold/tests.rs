@@ -63,9 +63,10 @@ impl Served {
 #[test]
 fn folding_to_the_end_takes_piece_after_piece() {
     let Served { store, folder, .. } = Served::new();
-    store.put_on_disk(u64::from(PIECE) * 2 + 1);
+    let piece = u64::from(Pace::alone().piece());
+    store.put_on_disk(piece * 2 + 1);
     folder.fold_to_end().unwrap();
-    assert_eq!((store.folded(), store.calls()), (1_001, 3));
+    assert_eq!((store.folded(), store.calls()), (piece * 2 + 1, 3));
 }
 
 #[test]
@@ -102,6 +103,34 @@ fn who_joins_a_running_fold_waits_for_the_next_if_that_may_have_passed_the_newes
     assert_eq!(served.store.folded(), 2);
     assert!(served.store.calls() <= 3, "one run serves all who wait");
     end();
+}
+
+#[test]
+fn a_run_ends_however_much_comes_meanwhile() {
+    let served = Served::new();
+    served.store.put_on_disk(1_200);
+    served.store.grow_by(1_000_000);
+    let end = served.serve(SELDOM);
+    assert_eq!(served.folder.join(), Some(at(EARLY)));
+    assert_eq!(served.store.folded(), 1_200);
+    // Who comes then gets a run of their own, not the rest of one without end.
+    served.store.grow_by(0);
+    served.clock.set(LATE);
+    assert_eq!(served.folder.join(), Some(at(LATE)));
+    end();
+}
+
+#[test]
+fn the_end_folds_only_so_long_and_does_not_claim_the_rest() {
+    const NEVER_DONE: u64 = u64::MAX >> 2;
+    let served = Served::new();
+    let end = served.serve(SELDOM);
+    assert_eq!(served.folder.join(), Some(at(EARLY)));
+    served.clock.set(LATE);
+    served.store.put_on_disk(NEVER_DONE);
+    end();
+    assert!((1..NEVER_DONE).contains(&served.store.folded()));
+    assert_eq!(served.folder.join(), Some(at(EARLY)));
 }
 
 #[test]

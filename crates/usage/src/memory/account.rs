@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use chrono::TimeDelta;
 use tollgate_domain::{
     KeyId, Month, Time,
     limit::Check,
@@ -10,6 +11,9 @@ use tollgate_domain::{
 };
 
 use crate::{Admission, Ask, Denied, Outcome, QuotaAsk, Reading, Readings, Ticket};
+
+/// How far a clock that was set back between two processes is made up for.
+const MAX_SET_BACK: TimeDelta = TimeDelta::minutes(1);
 
 #[derive(Default)]
 pub struct Account {
@@ -20,6 +24,8 @@ pub struct Account {
     /// The latest time at which the windows were looked at, and so what had left by then was let go. No
     /// admission after that is given an earlier time, at which it would still have been inside.
     latest: Option<Time>,
+    /// The newest admission of earlier processes, until the windows are first looked at.
+    restored: Option<Time>,
 }
 
 #[derive(Default)]
@@ -42,6 +48,12 @@ impl Account {
     pub fn count(&mut self, key: KeyId, time: Time) {
         self.windows.add(time, 1);
         self.keys.entry(key).or_default().windows.add(time, 1);
+    }
+
+    pub fn restore(&mut self, key: KeyId, windows: &Windows) {
+        self.windows.merge(windows);
+        self.keys.entry(key).or_default().windows.merge(windows);
+        self.restored = self.restored.max(windows.newest());
     }
 
     pub fn open(&self) -> (u64, u64) {
@@ -144,6 +156,11 @@ impl Account {
     }
 
     fn no_earlier(&mut self, now: Time) -> Time {
+        // Of a clock that is a little behind that of an earlier process, admissions are given the latter's time,
+        // until it is reached. One that went far ahead moves nobody's.
+        if let Some(newest) = self.restored.take().filter(|newest| *newest - now <= MAX_SET_BACK) {
+            self.latest = self.latest.max(Some(newest));
+        }
         *self.latest.insert(self.latest.map_or(now, |latest| latest.max(now)))
     }
 

@@ -1,9 +1,11 @@
+mod history;
+mod threads;
+
 use std::{sync::Barrier, thread};
 
 use chrono::TimeDelta;
 use futures::FutureExt;
-use proptest::prelude::*;
-use tollgate_domain::{Checks, Environment, KeyId, Time, WindowKind, limit::Check};
+use tollgate_domain::{Checks, Environment, Windows, limit::Check};
 
 use super::*;
 use crate::{
@@ -307,7 +309,7 @@ fn who_is_not_seeded_is_asked_about_and_nothing_is_counted() {
     }
     // A full window is refused without asking anybody.
     let full = Ask { checks: checks([1; 3]), ..ask() };
-    meter.restore(admitted(at(NOON)));
+    meter.restore(&saved(&[NOON]));
     assert!(matches!(admit(&meter, &full), Err(Denied::Window { .. })));
 }
 
@@ -378,226 +380,43 @@ fn a_limit_that_may_shrink_is_granted_what_is_left() {
     assert_eq!(shrinking(0, 61, 4_096), None);
 }
 
-fn admitted(time: Time) -> Admitted {
-    Admitted { user_id: user(1), api_key_id: key(1), environment: Environment::Live, time }
+/// What an earlier process saved of one key.
+fn saved(times: &[&str]) -> SavedWindows {
+    let mut windows = Windows::default();
+    times.iter().for_each(|time| windows.add(at(time), 1));
+    SavedWindows { user_id: user(1), api_key_id: key(1), environment: Environment::Live, windows }
 }
 
 #[test]
 fn what_an_earlier_process_admitted_counts_and_leaves() {
     let meter = seeded();
     let ask = Ask { checks: Checks([Check { user: Some(2), key: Some(9) }; 3]), ..ask() };
-    for time in ["2026-11-21T11:59:30Z", "2026-11-21T11:59:20Z"] {
-        meter.restore(admitted(at(time)));
-    }
+    meter.restore(&saved(&["2026-11-21T11:59:30Z", "2026-11-21T11:59:20Z"]));
     let Err(Denied::Window { readings, .. }) = admit(&meter, &ask) else { panic!() };
     assert_eq!(used(&readings), [2; 3]);
     let checks = checks([2, 3, 3]);
     keep(&meter, &later(Ask { checks, ..ask }, 20));
     // Restored from a clock that went ahead, they move nobody's admission.
     let meter = seeded();
-    meter.restore(admitted(at("2026-11-21T13:00:00Z")));
+    meter.restore(&saved(&["2026-11-21T13:00:00Z"]));
     assert_eq!(admit(&meter, &ask).unwrap().ticket.time, at(NOON));
 }
 
-/// One step of the model below.
-#[derive(Debug, Clone)]
-enum Step {
-    Admit { key: u32, ahead_ms: i64, prompt: u64, outputs: u64, output_limit: u64, shrink: bool },
-    Settle { which: usize, used: u64, counts: bool },
-    Release { which: usize },
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    // Mostly a little, sometimes a long way, sometimes a little back.
-    let ahead = prop_oneof![6 => 0_i64..4_000, 2 => 0_i64..90_000, 1 => 0_i64..9_000_000, 1 => -3_000_i64..0];
-    let admit = (0_u32..3, ahead, 0_u64..120, 0_u64..4, 0_u64..60, any::<bool>()).prop_map(
-        |(key, ahead_ms, prompt, outputs, output_limit, shrink)| Step::Admit {
-            key,
-            ahead_ms,
-            prompt,
-            outputs,
-            output_limit,
-            shrink,
-        },
-    );
-    let settle = (any::<usize>(), 0_u64..200, any::<bool>()).prop_map(|(which, used, counts)| Step::Settle {
-        which,
-        used,
-        counts,
+#[test]
+fn a_users_windows_are_restored_from_those_of_all_their_keys() {
+    let meter = seeded();
+    meter.restore(&saved(&["2026-11-21T11:59:30Z"]));
+    meter.restore(&SavedWindows { api_key_id: key(2), ..saved(&["2026-11-21T11:59:10Z"; 2]) });
+    meter.restore(&SavedWindows { environment: Environment::Test, ..saved(&["2026-11-21T11:59:40Z"; 5]) });
+    meter.restore(&SavedWindows {
+        user_id: user(2),
+        api_key_id: key(3),
+        ..saved(&["2026-11-21T11:59:40Z"; 9])
     });
-    let release = any::<usize>().prop_map(|which| Step::Release { which });
-    prop_oneof![6 => admit, 3 => settle, 1 => release]
-}
-
-/// An exact log beside the meter.
-struct Model {
-    meter: MemoryMeter,
-    limits: [u64; 3],
-    key_limits: [u64; 3],
-    quota: u64,
-    now: Time,
-    /// What counts: when, and with which key.
-    log: Vec<(Time, KeyId)>,
-    open: Vec<Ticket>,
-    month: Month,
-    used: u64,
-    held: u64,
-}
-
-impl Model {
-    fn new(limits: [u64; 3], key_limits: [u64; 3], quota: u64) -> Self {
-        let (meter, now) = (MemoryMeter::new(), at("2026-11-30T23:30:00Z"));
-        let month = Month::of(now);
-        meter.seed(scope(), month, 0);
-        let (log, open) = (Vec::new(), Vec::new());
-        Self { meter, limits, key_limits, quota, now, log, open, month, used: 0, held: 0 }
-    }
-
-    /// How many lie in the window that ends at `end`, and in the one that is a bucket longer.
-    fn inside(&self, window: usize, end: Time, key: Option<KeyId>) -> (u64, u64) {
-        let kind = WindowKind::ALL[window];
-        let length = TimeDelta::milliseconds(kind.length_ms());
-        let longer = TimeDelta::milliseconds(kind.length_ms() + kind.bucket_ms());
-        let count = |length| {
-            let inside =
-                |(time, of): &&(Time, KeyId)| *time > end - length && key.is_none_or(|key| key == *of);
-            u64::try_from(self.log.iter().filter(inside).count()).unwrap()
-        };
-        (count(length), count(longer))
-    }
-
-    fn admit(&mut self, step: &Step) -> Result<(), TestCaseError> {
-        let Step::Admit { key: number, ahead_ms, prompt, outputs, output_limit, shrink } = *step else {
-            unreachable!("only admissions come here")
-        };
-        let asked_at = self.now + TimeDelta::milliseconds(ahead_ms);
-        self.now = self.now.max(asked_at);
-        let month = Month::of(asked_at);
-        let quota = QuotaAsk { month, limit: self.quota, prompt, outputs, output_limit, shrink };
-        let of =
-            |window: usize| Check { user: Some(self.limits[window]), key: Some(self.key_limits[window]) };
-        let checks = Checks([0, 1, 2].map(of));
-        let ask =
-            Ask { scope: scope(), key: key(number), checks, now: asked_at, max_concurrent: Some(4), quota };
-        match admit(&self.meter, &ask) {
-            Ok(admission) => self.admitted(&ask, admission),
-            Err(denied) => self.denied(&ask, &denied),
-        }
-    }
-
-    fn admitted(&mut self, ask: &Ask, admission: Admission) -> Result<(), TestCaseError> {
-        let Admission { ticket, quota, output_limit, .. } = admission;
-        prop_assert!(ticket.time >= ask.now);
-        prop_assert!(self.log.iter().all(|(time, _)| *time <= ticket.time), "never before another");
-        self.log.push((ticket.time, ask.key));
-        for window in 0..3 {
-            prop_assert!(self.inside(window, ticket.time, None).0 <= self.limits[window]);
-            prop_assert!(self.inside(window, ticket.time, Some(ask.key)).0 <= self.key_limits[window]);
-        }
-        self.turn(ticket.month);
-        let asked = ask.quota;
-        prop_assert_eq!(ticket.held, asked.tokens(output_limit));
-        prop_assert!(output_limit == asked.output_limit || (asked.shrink && output_limit > 0));
-        let before = self.quota.saturating_sub(self.used).saturating_sub(self.held);
-        prop_assert!(ticket.held <= before, "{} of {before}", ticket.held);
-        if output_limit < asked.output_limit {
-            prop_assert!(asked.tokens(output_limit + 1) > before, "as much as is left");
-        }
-        self.held += ticket.held;
-        prop_assert_eq!((quota.used, quota.held, quota.month), (self.used, self.held, self.month));
-        prop_assert_eq!(quota.month, ticket.month);
-        self.open.push(ticket);
-        let running = self.open.iter().filter(|ticket| ticket.key == ask.key).count();
-        prop_assert!(running <= 4);
-        Ok(())
-    }
-
-    fn denied(&mut self, ask: &Ask, denied: &Denied) -> Result<(), TestCaseError> {
-        match denied {
-            Denied::Window { free_at, .. } => {
-                // Late by at most a bucket.
-                let full = (0..3).any(|window| {
-                    self.inside(window, ask.now, None).1 >= self.limits[window]
-                        || self.inside(window, ask.now, Some(ask.key)).1 >= self.key_limits[window]
-                });
-                prop_assert!(full, "refused with room");
-                prop_assert!(*free_at > ask.now);
-            }
-            Denied::Concurrency { .. } => {
-                prop_assert_eq!(self.open.iter().filter(|ticket| ticket.key == ask.key).count(), 4);
-            }
-            Denied::Quota { state, reserved, .. } => {
-                self.turn(state.month);
-                prop_assert_eq!((state.used, state.held), (self.used, self.held));
-                let least =
-                    if ask.quota.shrink { ask.quota.output_limit.min(1) } else { ask.quota.output_limit };
-                let least = ask.quota.tokens(least);
-                prop_assert!(least > state.remaining(), "refused with tokens left");
-                prop_assert_eq!(*reserved, least <= self.quota.saturating_sub(self.used));
-            }
-            Denied::Unseeded => prop_assert!(false, "it was seeded"),
-        }
-        Ok(())
-    }
-
-    fn turn(&mut self, month: Month) {
-        if month > self.month {
-            (self.month, self.used, self.held) = (month, 0, 0);
-        }
-    }
-
-    fn end(&mut self, which: usize, outcome: Option<Outcome>) -> Result<(), TestCaseError> {
-        if self.open.is_empty() {
-            return Ok(());
-        }
-        let ticket = self.open.swap_remove(which % self.open.len());
-        let (time, of, month, held) = (ticket.time, ticket.key, ticket.month, ticket.held);
-        let Outcome { used, counts } = outcome.unwrap_or(Outcome { used: 0, counts: false });
-        if month == self.month {
-            self.held -= held;
-            self.used += used;
-        }
-        if !counts {
-            let at = self.log.iter().position(|entry| *entry == (time, of)).unwrap();
-            self.log.remove(at);
-        }
-        match outcome {
-            None => self.meter.release(ticket),
-            Some(outcome) => {
-                prop_assert_eq!(self.meter.settle(ticket, outcome), (self.used, self.held));
-            }
-        }
-        Ok(())
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
-
-    /// Never more than N in any window's length, never more tokens held than there are, whatever happens in
-    /// which order.
-    #[test]
-    fn windows_and_quota_agree_with_an_exact_log(
-        limits in [2_u64..8, 4_u64..20, 10_u64..40],
-        key_limits in [2_u64..8, 4_u64..20, 10_u64..40],
-        quota in 50_u64..800,
-        steps in prop::collection::vec(step(), 1..120),
-    ) {
-        let mut model = Model::new(limits, key_limits, quota);
-        for step in &steps {
-            match *step {
-                Step::Admit { .. } => model.admit(step)?,
-                Step::Settle { which, used, counts } => model.end(which, Some(Outcome { used, counts }))?,
-                Step::Release { which } => model.end(which, None)?,
-            }
-            let open = u64::try_from(model.open.len()).unwrap();
-            let held = model.open.iter().filter(|ticket| ticket.month == model.month).map(|t| t.held).sum();
-            prop_assert_eq!(model.held, held);
-            prop_assert_eq!(model.meter.open(), (held, open));
-        }
-        while !model.open.is_empty() {
-            model.end(0, None)?;
-        }
-        prop_assert_eq!(model.meter.open(), (0, 0));
-    }
+    let of_key = |number| {
+        let checks = Checks([Check { user: None, key: Some(9) }; 3]);
+        used(&read(&meter, &Ask { key: key(number), checks, ..ask() }))
+    };
+    assert_eq!([of_key(1), of_key(2), of_key(3)], [[1; 3], [2; 3], [0; 3]]);
+    assert_eq!(used(&read(&meter, &ask())), [3; 3]);
 }

@@ -8,15 +8,17 @@ use std::{
     },
 };
 
-use tollgate_domain::{UsageEvent, UserId};
+use tollgate_domain::{EventId, UsageEvent, UserId};
 
-use super::NoPlace;
+use super::{NoPlace, health::Health, keeper::OpenRequests};
 
 /// Locks over which users are spread.
 const SHARDS: usize = 64;
 
 pub struct Places {
     max_open: usize,
+    health: Arc<Health>,
+    open_requests: Arc<OpenRequests>,
     open: AtomicUsize,
     closed: AtomicBool,
     by_user: Vec<Mutex<HashMap<UserId, usize>>>,
@@ -27,18 +29,30 @@ pub struct Places {
 pub struct Place {
     places: Arc<Places>,
     user: UserId,
+    /// Whether its request has left a row.
+    kept: AtomicBool,
 }
 
 impl Place {
-    /// Notes how far its request has come.
-    #[expect(clippy::unused_self, clippy::needless_pass_by_value, reason = "kept by the next change")]
-    pub fn keep(&self, _event: UsageEvent) {}
+    /// Leaves a row that tells how far the request has come.
+    pub fn keep(&self, event: UsageEvent) {
+        self.kept.store(true, Ordering::SeqCst);
+        self.places.open_requests.keep(event);
+    }
+
+    /// The request of this place is recorded as event `id`: its row, if it left one, means nothing now.
+    pub fn recorded(&self, id: EventId) {
+        if self.kept.load(Ordering::SeqCst) {
+            self.places.open_requests.recorded(id);
+        }
+    }
 }
 
 impl Places {
-    pub fn new(max_open: usize) -> Self {
+    pub fn new(max_open: usize, health: Arc<Health>, open_requests: Arc<OpenRequests>) -> Self {
         let by_user = (0..SHARDS).map(|_| Mutex::default()).collect();
-        Self { max_open, open: AtomicUsize::new(0), closed: AtomicBool::new(false), by_user }
+        let (open, closed) = (AtomicUsize::new(0), AtomicBool::new(false));
+        Self { max_open, health, open_requests, open, closed, by_user }
     }
 
     /// Gives no more places.
@@ -54,11 +68,14 @@ impl Places {
         if places.closed.load(Ordering::SeqCst) {
             return Err(NoPlace::Full);
         }
+        if !places.health.can_store() {
+            return Err(NoPlace::Unavailable);
+        }
         if places.open.fetch_add(1, Ordering::SeqCst) >= places.max_open || !places.take_for(user) {
             places.open.fetch_sub(1, Ordering::SeqCst);
             return Err(NoPlace::Full);
         }
-        Ok(Place { places: Arc::clone(places), user })
+        Ok(Place { places: Arc::clone(places), user, kept: AtomicBool::new(false) })
     }
 
     fn take_for(&self, user: UserId) -> bool {

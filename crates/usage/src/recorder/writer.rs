@@ -10,19 +10,21 @@ use std::{
 };
 
 use futures::channel::oneshot;
-use tollgate_domain::UsageEvent;
-use tollgate_store::{EventStore, StoreError, StreamId, error::Cause, event::MAX_GROUP};
+use tollgate_domain::{Clock, UsageEvent};
+use tollgate_store::{SpoolStore, StoreError, event::MAX_GROUP};
 
 use super::{
-    NotRecorded,
+    NotRecorded, TooLate,
+    health::Health,
     place::{Place, Waiting},
+    stream::{Stream, reject},
 };
 
-/// The pause before a group is sent again while the database is away.
+/// How long the database may take for a group; then the spool has it too.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// The pause before a group is sent again that neither the database nor the spool took.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
-/// How long one append may take.
-const PATIENCE: Duration = Duration::from_secs(3);
-/// How long a closing writer goes on trying while the database is away.
+/// How long a closing writer goes on trying while neither takes anything.
 const CLOSING_PATIENCE: Duration = Duration::from_secs(5);
 
 pub enum Message {
@@ -32,7 +34,6 @@ pub enum Message {
 
 /// What an entry keeps until it is written.
 pub enum Kept {
-    #[expect(dead_code, reason = "given back when dropped")]
     Place(Place),
     #[expect(dead_code, reason = "counted off when dropped")]
     Refusal(Waiting),
@@ -43,36 +44,74 @@ pub struct Entry {
     pub waiter: Waiter,
 }
 
-/// What waits for an event's verdict.
+/// Who waits for an event's verdict, and what the event becomes should it come too late.
+pub struct Verdict {
+    pub done: oneshot::Sender<Result<(), NotRecorded>>,
+    pub too_late: TooLate,
+}
+
+/// What belongs to an event until it is written.
 pub struct Waiter {
-    done: Option<oneshot::Sender<Result<(), NotRecorded>>>,
-    _kept: Kept,
+    verdict: Option<Verdict>,
+    kept: Kept,
     since: Instant,
 }
 
 impl Waiter {
-    pub fn new(done: Option<oneshot::Sender<Result<(), NotRecorded>>>, kept: Kept) -> Self {
-        Self { done, _kept: kept, since: Instant::now() }
+    pub fn new(verdict: Option<Verdict>, kept: Kept) -> Self {
+        Self { verdict, kept, since: Instant::now() }
     }
 
-    fn tell(&mut self, verdict: Result<(), NotRecorded>) {
-        if let Some(done) = self.done.take() {
-            // Who has gone away needs no verdict.
-            done.send(verdict).unwrap_or_default();
+    fn stored(&mut self, event: &UsageEvent) {
+        if let Kept::Place(place) = &self.kept {
+            place.recorded(event.id);
         }
+        if let Some(Verdict { done, .. }) = self.verdict.take() {
+            // Who has gone away needs no verdict.
+            done.send(Ok(())).unwrap_or_default();
+        }
+    }
+
+    /// Tells who has waited for `max_wait` that the answer must end without its record; gives what the
+    /// event becomes by that.
+    fn give_up(&mut self, max_wait: Duration) -> Option<TooLate> {
+        let late = self.since.elapsed() >= max_wait;
+        let Verdict { done, too_late } = self.verdict.take_if(|_| late)?;
+        done.send(Err(NotRecorded)).unwrap_or_default();
+        Some(too_late)
     }
 }
 
-/// Events of one commit, and who waits for each.
+/// Events of one commit, and what belongs to each.
 struct Group {
     events: Arc<[UsageEvent]>,
     waiters: Vec<Waiter>,
 }
 
+impl Group {
+    fn stored(&mut self) {
+        self.waiters.iter_mut().zip(&*self.events).for_each(|(waiter, event)| waiter.stored(event));
+    }
+
+    /// The events of those that have waited too long are changed, wherever an earlier try has not stored
+    /// them after all.
+    fn give_up(&mut self, max_wait: Duration) {
+        let late: Vec<_> = self.waiters.iter_mut().map(|waiter| waiter.give_up(max_wait)).collect();
+        if late.iter().any(Option::is_some) {
+            let mut events = self.events.to_vec();
+            for (event, too_late) in events.iter_mut().zip(late) {
+                too_late.into_iter().for_each(|change| change(event));
+            }
+            self.events = events.into();
+        }
+    }
+}
+
 pub struct Writer {
-    store: Arc<dyn EventStore>,
-    stream: StreamId,
-    next_seq: i64,
+    stream: Stream,
+    spool: Arc<dyn SpoolStore>,
+    health: Arc<Health>,
+    clock: Arc<dyn Clock>,
     messages: mpsc::Receiver<Message>,
     max_wait: Duration,
     /// Groups that were tried and are to be tried again; the last is the next.
@@ -84,26 +123,59 @@ pub struct Writer {
 
 impl Writer {
     pub fn new(
-        store: Arc<dyn EventStore>,
-        stream: StreamId,
+        stream: Stream,
+        spool: Arc<dyn SpoolStore>,
+        health: Arc<Health>,
+        clock: Arc<dyn Clock>,
         messages: mpsc::Receiver<Message>,
         max_wait: Duration,
     ) -> Self {
         let (unwritten, taken, closing) = (Vec::new(), VecDeque::new(), None);
-        Self { store, stream, next_seq: 1, messages, max_wait, unwritten, taken, closing }
+        Self { stream, spool, health, clock, messages, max_wait, unwritten, taken, closing }
     }
 
     pub fn run(mut self) {
-        while let Some(group) = self.unwritten.pop().or_else(|| self.next_group()) {
+        while let Some(mut group) = self.unwritten.pop().or_else(|| self.next_group()) {
             let started = Instant::now();
-            let verdict = self.store.append(self.stream, self.next_seq, Arc::clone(&group.events), PATIENCE);
+            let verdict = self.write(&group.events);
             metrics::histogram!("tollgate_record_commit_seconds").record(started.elapsed());
             match verdict {
-                Ok(()) => self.stored(group),
-                Err(StoreError::Unavailable(cause)) => self.try_later(group, &cause),
-                Err(refused) => self.halve(group, &refused),
+                Ok(()) => group.stored(),
+                Err(StoreError::Rejected(_)) if group.events.len() > 1 => self.halve(group),
+                Err(error) => self.try_later(group, &error),
             }
         }
+    }
+
+    /// To the database while it answers, else to the spool: on disk is on disk. `Rejected` only where the
+    /// database refuses one of several.
+    fn write(&mut self, events: &Arc<[UsageEvent]>) -> Result<(), StoreError> {
+        // While the spool takes nothing either, the drain has nothing to ask the database with.
+        if !self.health.is_away() || !self.health.can_store() {
+            match (self.stream.append(events, PATIENCE), &**events) {
+                (Ok(()), _) => {
+                    self.health.database_answers();
+                    return Ok(());
+                }
+                (Err(refused @ StoreError::Rejected(_)), [event]) => {
+                    return self
+                        .stuck_unless(|writer| reject(event, &refused, &*writer.spool, &*writer.clock));
+                }
+                (Err(refused @ StoreError::Rejected(_)), _) => return Err(refused),
+                (Err(error), _) => self.health.database_is_away(&error),
+            }
+        }
+        self.stuck_unless(|writer| writer.spool.append(events))?;
+        self.health.spooled();
+        Ok(())
+    }
+
+    fn stuck_unless(&self, spool: impl FnOnce(&Self) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        spool(self).inspect_err(|error| self.health.stuck(error)).map_err(|error| match error {
+            // The spool refuses no values: whatever it is, it is not the event.
+            StoreError::Rejected(cause) => StoreError::Unavailable(cause),
+            other => other,
+        })
     }
 
     /// Waits for an event and takes what else has queued; `None` at the end.
@@ -135,25 +207,24 @@ impl Writer {
         }
     }
 
-    fn stored(&mut self, mut group: Group) {
-        self.next_seq = self.next_seq.saturating_add(i64::try_from(group.events.len()).unwrap_or(0));
-        group.waiters.iter_mut().for_each(|waiter| waiter.tell(Ok(())));
-    }
-
-    /// The database is away: tries the group again after a pause, in which who has waited too long, here
-    /// or behind in the queue, is told so. A closing writer gives up in the end.
-    fn try_later(&mut self, group: Group, cause: &Cause) {
+    /// Neither the database nor the spool takes anything: tries the group again after a pause, in which who
+    /// has waited too long, here or behind in the queue, is told so. A closing writer gives up in the end.
+    fn try_later(&mut self, group: Group, error: &StoreError) {
         if self.closing.is_some_and(|since| since.elapsed() >= CLOSING_PATIENCE) {
-            tracing::error!(events = group.events.len(), error = ?cause,
-                "events could not be written before the end: the database is away");
+            tracing::error!(
+                events = group.events.len(),
+                ?error,
+                "events could not be written before the end: neither the database nor the spool takes any"
+            );
             return;
         }
         self.unwritten.push(group);
         self.pause();
-        let groups = self.unwritten.iter_mut().flat_map(|group| &mut group.waiters);
-        let waiters = groups.chain(self.taken.iter_mut().map(|entry| &mut entry.waiter));
-        for waiter in waiters.filter(|waiter| waiter.since.elapsed() >= self.max_wait) {
-            waiter.tell(Err(NotRecorded));
+        self.unwritten.iter_mut().for_each(|group| group.give_up(self.max_wait));
+        for Entry { event, waiter } in &mut self.taken {
+            if let Some(change) = waiter.give_up(self.max_wait) {
+                change(event);
+            }
         }
     }
 
@@ -173,15 +244,9 @@ impl Writer {
         }
     }
 
-    /// A value that the database refuses is found by halving, and given up alone.
-    fn halve(&mut self, group: Group, refused: &StoreError) {
+    /// A value that the database refuses is found by halving.
+    fn halve(&mut self, group: Group) {
         let Group { events, mut waiters } = group;
-        if let [event] = &*events {
-            tracing::error!(event = %event.id, request_id = event.request_id, error = ?refused,
-                "an event was refused by the database and is lost");
-            waiters.iter_mut().for_each(|waiter| waiter.tell(Err(NotRecorded)));
-            return;
-        }
         let (first, second) = events.split_at(events.len() / 2);
         let rest = waiters.split_off(first.len());
         self.unwritten.push(Group { events: second.into(), waiters: rest });

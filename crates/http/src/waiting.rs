@@ -1,0 +1,106 @@
+//! What a server answers before it can serve: that it lives, that it is not ready, and 503 to everything else.
+//!
+//! It has neither database nor memory, so it knows nobody: no credentials are looked at.
+
+use std::{io, net::TcpListener, sync::Arc};
+
+use actix_web::{
+    App, Error, HttpMessage, HttpRequest, HttpResponse, HttpServer,
+    body::{BoxBody, MessageBody},
+    dev::{Server, ServiceFactory, ServiceRequest, ServiceResponse},
+    http::{KeepAlive, Method},
+    middleware::{Next, from_fn},
+    web::{self, Data},
+};
+use tollgate_domain::{Clock, Randomness};
+
+use crate::{
+    boundary::finish,
+    cors::cors,
+    ops::{healthz, readyz, root},
+    problem::Problem,
+    readiness::Readiness,
+    request_id::RequestId,
+    state::HttpSettings,
+};
+
+/// Seconds that are given to answers that are being sent when the waiting ends.
+const LAST_ANSWERS: u64 = 1;
+
+/// What the answers need; cheap to clone.
+#[derive(Clone)]
+pub struct Waiting {
+    /// What the server waits for.
+    pub readiness: Arc<Readiness>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness for request ids.
+    pub random: Arc<dyn Randomness>,
+    /// What was decided.
+    pub settings: Arc<HttpSettings>,
+}
+
+/// Starts to answer on `listeners`, whose sockets others may serve on afterwards. Connections are not kept open, so
+/// that nobody stays with a server that never gets ready.
+///
+/// Gives the server, to be awaited.
+///
+/// # Errors
+/// When a socket cannot be served on.
+pub fn run(waiting: Waiting, listeners: Vec<TcpListener>) -> io::Result<Server> {
+    let timeout = waiting.settings.client_request_timeout;
+    let mut server = HttpServer::new(move || app(&waiting))
+        .workers(1)
+        .keep_alive(KeepAlive::Disabled)
+        .client_request_timeout(timeout)
+        .shutdown_timeout(LAST_ANSWERS)
+        .disable_signals();
+    for listener in listeners {
+        server = server.listen(listener)?;
+    }
+    Ok(server.run())
+}
+
+/// The answers, and what surrounds them.
+pub(crate) fn app(
+    waiting: &Waiting,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<BoxBody>,
+        Error = Error,
+        InitError = (),
+    > + use<>,
+> {
+    App::new()
+        .app_data(Data::new(waiting.clone()))
+        .default_service(web::route().to(answer))
+        .wrap(cors(&waiting.settings.cors_origins))
+        .wrap(from_fn(surround))
+}
+
+async fn answer(waiting: Data<Waiting>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    match request.path() {
+        "/healthz" if reads => Ok(healthz::shown()),
+        "/readyz" if reads => Ok(readyz::shown(waiting.readiness.get())),
+        "/" if reads => Ok(root::shown(waiting.settings.authentication_enabled)),
+        _ => Err(Problem::starting()),
+    }
+}
+
+async fn surround(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let id = match request.app_data::<Data<Waiting>>() {
+        Some(waiting) => RequestId::of(request.headers(), &*waiting.clock, &*waiting.random),
+        None => RequestId(String::new()),
+    };
+    request.extensions_mut().insert(id.clone());
+    let path = request.path().to_owned();
+    let mut response = next.call(request).await?.map_into_boxed_body();
+    finish(&mut response, &path, &id);
+    Ok(response)
+}

@@ -1,0 +1,175 @@
+//! `WindowStore`: each key's windows as one row, merged with what was admitted since.
+
+use std::collections::BTreeMap;
+
+use chrono::TimeDelta;
+use diesel::{prelude::*, upsert::excluded};
+use tollgate_domain::{Time, WindowKind, Windows};
+use tollgate_store::{Folded, Mark, SavedWindows, StoreError, WindowStore};
+
+use crate::{
+    both::{Conn, MultiBackend, each},
+    database::{Database, UPKEEP},
+    failure::Failure,
+    fold::quarter_of,
+    pg,
+    rows::windows::{AdmittedRow, WindowsRow},
+    schema::{event_streams, saved_windows, usage_events},
+    stream::{self, Span},
+    types::Id,
+};
+
+/// Rows of one statement.
+const CHUNK: usize = 500;
+/// Rows that are loaded at a time.
+const PAGE: i64 = 1_000;
+/// Rows that one save forgets at most.
+const MAX_FORGOTTEN: i64 = 500;
+
+/// A key, live or test.
+type Owner = (Id, String);
+
+impl WindowStore for Database {
+    fn save(&self, limit: u32, until: &Mark, now: Time) -> Result<Folded, StoreError> {
+        let until = until.clone();
+        self.write_within(UPKEEP, move |conn| save(conn, limit, &until, now))
+    }
+
+    fn load(&self, each: &mut dyn FnMut(SavedWindows)) -> Result<(), StoreError> {
+        let mut last = None;
+        loop {
+            let after = last.take();
+            let rows = self.report(move |conn| page(conn, after))?;
+            let full = i64::try_from(rows.len()).unwrap_or(PAGE) >= PAGE;
+            if full {
+                last = rows.last().map(WindowsRow::owner);
+            }
+            for row in rows {
+                each(row.try_into()?);
+            }
+            if !full {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// The rows after `last`, in the order of the primary key.
+fn page(conn: &mut Conn, last: Option<Owner>) -> Result<Vec<WindowsRow>, Failure> {
+    use saved_windows::{api_key_id, environment, table};
+
+    let mut query = table
+        .select(WindowsRow::as_select())
+        .order((api_key_id, environment))
+        .limit(PAGE)
+        .into_boxed::<MultiBackend>();
+    if let Some((key, of)) = last {
+        query = query.filter(api_key_id.gt(key).or(api_key_id.eq(key).and(environment.gt(of))));
+    }
+    Ok(query.load(conn)?)
+}
+
+fn save(conn: &mut Conn, limit: u32, until: &Mark, now: Time) -> Result<Folded, Failure> {
+    pg::lock_fold(conn)?;
+    let cursors: Vec<(i64, i64)> = event_streams::table
+        .select((event_streams::id, event_streams::windows_seq))
+        .order(event_streams::id)
+        .load(conn)?;
+    let taken = stream::take(conn, &cursors, until, limit, admitted, |row| row.seq)?;
+    // What is in no window any more, nor in a bucket that is.
+    let longest = WindowKind::Day;
+    let oldest = now
+        .checked_sub_signed(TimeDelta::milliseconds(longest.length_ms().saturating_add(longest.bucket_ms())))
+        .unwrap_or(Time::MIN_UTC);
+    let mut owners: BTreeMap<Owner, (Id, Windows)> = BTreeMap::new();
+    for row in taken.rows.into_iter().filter(|row| row.counts && row.time.time() >= oldest) {
+        let (_, windows) = owners
+            .entry((row.api_key_id, row.environment))
+            .or_insert_with(|| (row.user_id, Windows::default()));
+        windows.add(row.time.time(), u64::try_from(row.repeat).unwrap_or(1));
+    }
+    merge_saved(conn, &mut owners)?;
+    let rows: Vec<_> =
+        owners.into_iter().map(|(owner, (user, windows))| row(owner, user, &windows)).collect();
+    write(conn, &rows)?;
+    for (id, seq) in taken.cursors {
+        diesel::update(event_streams::table.find(id))
+            .set(event_streams::windows_seq.eq(seq))
+            .execute(conn)?;
+    }
+    let forgotten = forget(conn, oldest)?;
+    Ok(Folded { more: taken.folded.more || forgotten == MAX_FORGOTTEN, ..taken.folded })
+}
+
+/// The events of a span, as far as windows need them.
+fn admitted(conn: &mut Conn, span: Span) -> QueryResult<Vec<AdmittedRow>> {
+    usage_events::table
+        .filter(usage_events::stream.eq(span.stream))
+        .filter(usage_events::seq.gt(span.after))
+        .filter(usage_events::seq.le(span.until))
+        .order(usage_events::seq)
+        .limit(span.limit)
+        .select(AdmittedRow::as_select())
+        .load(conn)
+}
+
+/// Adds what was saved of the same keys before.
+fn merge_saved(conn: &mut Conn, owners: &mut BTreeMap<Owner, (Id, Windows)>) -> Result<(), Failure> {
+    let mut keys: Vec<_> = owners.keys().map(|(key, _)| *key).collect();
+    keys.dedup();
+    for keys in keys.chunks(CHUNK) {
+        let rows: Vec<WindowsRow> = saved_windows::table
+            .filter(saved_windows::api_key_id.eq_any(keys))
+            .select(WindowsRow::as_select())
+            .load(conn)?;
+        for row in rows {
+            if let Some((_, windows)) = owners.get_mut(&row.owner()) {
+                windows.merge(&row.windows()?);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn row((api_key_id, environment): Owner, user_id: Id, windows: &Windows) -> WindowsRow {
+    // Some were added.
+    let newest = windows.newest().unwrap_or(Time::MIN_UTC);
+    let (quarter, windows) = (quarter_of(newest.into()), windows.to_bytes());
+    WindowsRow { api_key_id, environment, user_id, quarter, windows }
+}
+
+/// In one statement for many rows on Postgres, whose every statement is a round trip; one by one on SQLite,
+/// where a prepared statement costs less than a long one.
+fn write(conn: &mut Conn, rows: &[WindowsRow]) -> Result<(), Failure> {
+    use saved_windows::{api_key_id, environment, quarter, table, windows};
+
+    let size = match conn {
+        Conn::Pg(_) => CHUNK,
+        Conn::Sqlite(_) => 1,
+    };
+    for rows in rows.chunks(size) {
+        each!(conn, conn => diesel::insert_into(table)
+            .values(rows)
+            .on_conflict((api_key_id, environment))
+            .do_update()
+            .set((quarter.eq(excluded(quarter)), windows.eq(excluded(windows))))
+            .execute(conn))?;
+    }
+    Ok(())
+}
+
+/// Forgets rows whose newest admission is older than `oldest`, by up to a quarter-hour more; gives how many.
+fn forget(conn: &mut Conn, oldest: Time) -> Result<i64, Failure> {
+    use saved_windows::{api_key_id, environment, quarter, table};
+
+    let owners: Vec<Owner> = table
+        .filter(quarter.lt(quarter_of(oldest.into())))
+        .select((api_key_id, environment))
+        .order((api_key_id, environment))
+        .limit(MAX_FORGOTTEN)
+        .load(conn)?;
+    for (key, of) in &owners {
+        diesel::delete(table.find((key, of))).execute(conn)?;
+    }
+    Ok(i64::try_from(owners.len()).unwrap_or(MAX_FORGOTTEN))
+}

@@ -1,0 +1,345 @@
+//! A PostgreSQL that hangs: it takes connections and packets and never answers. Nobody waits for it for
+//! ever, and everything goes on when it does.
+
+#![expect(clippy::unwrap_used, reason = "a test whose helper fails has failed")]
+
+mod server;
+
+use std::{
+    fs,
+    sync::{Arc, mpsc},
+    thread,
+    time::Duration,
+};
+
+use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl, sql_query, sql_types::BigInt};
+use server::{LONG, Server, until};
+use tollgate_domain::{Clock, Environment, Month, Time, UsageEvent};
+use tollgate_persistence::{Db, OpenError, ServerLock, Settings, Standing, Url};
+use tollgate_store::{
+    Change, ChangeListener, KeyFilter, PageRequest, StoreError, Stores, UsageScope, suite::given,
+};
+
+/// Enough for one connection a call.
+const CONNECTIONS: u32 = 64;
+/// How long a caller waits for what does not come.
+const SHORT: Duration = Duration::from_millis(200);
+
+struct Nobody;
+
+impl ChangeListener for Nobody {
+    fn changed(&self, _: &[Change]) {}
+}
+
+struct Fixed;
+
+impl Clock for Fixed {
+    fn now(&self) -> Time {
+        given::at(0)
+    }
+}
+
+fn settings(url: &str) -> Settings {
+    Settings { connections: CONNECTIONS, ..Settings::new(url.parse::<Url>().unwrap()) }
+}
+
+fn open(url: &str) -> Db {
+    Db::open(&settings(url), Arc::new(Nobody), Arc::new(Fixed)).unwrap()
+}
+
+/// Runs `work`, which must return.
+fn returns<T: Send + 'static>(what: &str, work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (done, ended) = mpsc::channel();
+    thread::spawn(move || done.send(work()));
+    ended.recv_timeout(LONG).unwrap_or_else(|_| unreachable!("{what} never returned"))
+}
+
+type Call = (&'static str, Arc<dyn Fn() -> Result<(), StoreError> + Send + Sync>);
+
+/// Every method of every port, and what else asks the database.
+fn calls(db: &Db) -> Vec<Call> {
+    let stores = db.stores();
+    let user = given::stored_user(&stores);
+    let key = given::stored_key(&stores, user);
+    let session = given::session(user);
+    stores.sessions.open(&session).unwrap();
+    let id = session.session.id;
+    let page = PageRequest { limit: 10, after: None };
+    let filter = KeyFilter { user: None, include_inactive: true, now: given::at(0) };
+    let stream = stores.events.open_stream(given::at(0)).unwrap();
+    let month = Month::of(given::at(0));
+    let mark = stores.events.mark().unwrap();
+    let made = std::sync::atomic::AtomicI64::new(1);
+    macro_rules! calls {
+        ($($name:literal: |$stores:ident| $call:expr;)+) => {
+            vec![$({
+                let $stores: Stores = stores.clone();
+                ($name, Arc::new(move || $call.map(drop)) as Arc<dyn Fn() -> _ + Send + Sync>)
+            }),+]
+        };
+    }
+    let mark_too = mark.clone();
+    let pinged = db.clone();
+    let prepared = db.clone();
+    let mut calls: Vec<Call> = calls! {
+        // First, to have a connection for certain: it waits longest.
+        "events.fold": |s| s.events.fold(100, &mark);
+        "users.create": |s| s.users.create(&given::user(), None);
+        "users.by_id": |s| s.users.by_id(user);
+        "users.by_email": |s| s.users.by_email(&given::email("a@example.com"));
+        "users.by_external_id": |s| s.users.by_external_id("x");
+        "users.edit": |s| s.users.edit(user, Arc::new(|_| {}), given::at(1));
+        "users.set_password": |s| s.users.set_password(user, "x", given::at(1));
+        "users.list": |s| s.users.list(&page, None);
+        "keys.create": |s| s.keys.create(&given::key(user), u32::MAX);
+        "keys.by_hash": |s| s.keys.by_hash(&given::hash());
+        "keys.by_id": |s| s.keys.by_id(key);
+        "keys.list": |s| s.keys.list(&filter, &page);
+        "keys.edit": |s| s.keys.edit(key, Arc::new(|_| {}), given::at(1));
+        "keys.revoke": |s| s.keys.revoke(key, None, given::at(1));
+        "keys.editor": |s| s.keys.editor(user);
+        "keys.create_editor": |s| s.keys.create_editor(&given::editor_key(user));
+        "keys.ids_by_prefix": |s| s.keys.ids_by_prefix("0", 10);
+        "sessions.open": |s| s.sessions.open(&given::session(user));
+        "sessions.by_id": |s| s.sessions.by_id(id);
+        "sessions.end": |s| s.sessions.end(id, given::at(1));
+        "sessions.end_all": |s| s.sessions.end_all(user, given::at(1));
+        "changes.latest": |s| s.changes.latest();
+        "changes.since": |s| s.changes.since(0, 10);
+        "events.open_stream": |s| s.events.open_stream(given::at(0));
+        "events.append": |s| {
+            let seq = made.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            s.events.append(stream, seq, [given::event(user, key, given::at(0))].into(), Duration::from_secs(1))
+        };
+        "events.mark": |s| s.events.mark();
+        "events.retire_streams": |s| s.events.retire_streams(given::at(-1_000_000));
+        "open_requests.keep": |s| s.open_requests.keep(
+            [given::event(user, key, given::at(0))].into(),
+            given::at(0),
+            Duration::from_secs(1)
+        );
+        "open_requests.kept": |s| s.open_requests.kept(given::at(0), 10);
+        "open_requests.forget": |s| s.open_requests.forget([given::event(user, key, given::at(0)).id].into());
+        "usage.quota_used": |s| s.usage.quota_used(user, Environment::Live, month);
+        "usage.stats": |s| s.usage.stats(&UsageScope::default(), given::at(0), given::at(1));
+        "usage.key_totals": |s| s.usage.key_totals(&[key], given::at(0));
+        "usage.events": |s| s.usage.events(&UsageScope::default(), 10, None);
+        "windows.save": |s| s.windows.save(100, &mark_too, given::at(0));
+        "windows.load": |s| s.windows.load(&mut |_| ());
+    };
+    calls.push(("ping", Arc::new(move || pinged.ping())));
+    calls.push(("ensure_partitions", Arc::new(move || prepared.ensure_partitions(given::at(0)))));
+    calls
+}
+
+/// Runs all calls at once; every one must return.
+fn all(calls: &[Call]) -> Vec<(&'static str, Result<(), StoreError>)> {
+    let (done, ended) = mpsc::channel();
+    for (name, call) in calls {
+        let (name, call, done) = (*name, Arc::clone(call), done.clone());
+        thread::spawn(move || done.send((name, call())));
+    }
+    drop(done);
+    let mut results: Vec<(&str, Result<(), StoreError>)> = Vec::new();
+    while results.len() < calls.len() {
+        results.push(ended.recv_timeout(LONG).unwrap_or_else(|_| {
+            let returned: Vec<_> = results.iter().map(|(name, _)| *name).collect();
+            let missing = calls.iter().map(|(name, _)| *name).filter(|name| !returned.contains(name));
+            unreachable!("never returned: {:?}", missing.collect::<Vec<_>>())
+        }));
+    }
+    results
+}
+
+/// Calls again and again until each has worked; at once they may be refused for want of a connection.
+fn all_work(calls: &[Call]) {
+    until("every call works", || all(calls).iter().all(|(_, result)| result.is_ok()));
+}
+
+fn threads_for_the_database() -> usize {
+    let tasks = fs::read_dir("/proc/self/task").unwrap();
+    tasks
+        .filter_map(|task| fs::read_to_string(task.unwrap().path().join("comm")).ok())
+        .filter(|name| matches!(name.trim(), "database" | "appender"))
+        .count()
+}
+
+#[test]
+fn every_call_returns_while_the_server_hangs_and_works_afterwards() {
+    let Some(server) = Server::start() else { return };
+    let db = open(&server.url());
+    let calls = calls(&db);
+    // So that each has a connection of its own to hang on.
+    all_work(&calls);
+    server.stop();
+    for (name, result) in all(&calls) {
+        assert!(matches!(result, Err(StoreError::Unavailable(_))), "{name}: {result:?}");
+    }
+    assert!(threads_for_the_database() <= 64 + 16);
+    server.go_on();
+    all_work(&calls);
+}
+
+#[test]
+fn threads_that_wait_are_bounded_and_come_back() {
+    let Some(server) = Server::start() else { return };
+    let db = open(&server.url());
+    let stores = db.stores();
+    let user = given::stored_user(&stores);
+    let stream = stores.events.open_stream(given::at(0)).unwrap();
+    server.stop();
+    for _ in 0..30 {
+        let (stores, group) = (stores.clone(), given::event(user, given::key(user).key.id, given::at(0)));
+        let append = move || stores.events.append(stream, 1, [group].into(), Duration::from_millis(10));
+        returns("an append", append).unwrap_err();
+    }
+    let reads: Vec<_> = (0..200)
+        .map(|_| {
+            let stores = stores.clone();
+            thread::spawn(move || stores.users.by_id(user).map(drop))
+        })
+        .collect();
+    let ended = move || reads.into_iter().all(|read| read.join().unwrap().is_err());
+    assert!(returns("the reads", ended));
+    let most = threads_for_the_database();
+    assert!(most <= 64 + 16, "{most} threads");
+    server.go_on();
+    until("reads work", || stores.users.by_id(user).is_ok());
+    let hold = stores.clone();
+    until("so do appends", move || hold.events.append(stream, 1, [].into(), LONG).is_ok());
+    assert!(threads_for_the_database() <= most, "no other was started");
+}
+
+#[derive(QueryableByName)]
+struct Number {
+    #[diesel(sql_type = BigInt)]
+    number: i64,
+}
+
+fn number(conn: &mut PgConnection, query: &str) -> i64 {
+    sql_query(query).get_result::<Number>(conn).unwrap().number
+}
+
+#[test]
+fn a_group_without_a_verdict_that_is_sent_again_is_there_once() {
+    let Some(server) = Server::start() else { return };
+    let db = open(&server.url());
+    let stores = db.stores();
+    let user = given::stored_user(&stores);
+    let key = given::stored_key(&stores, user);
+    let stream = stores.events.open_stream(given::at(0)).unwrap();
+    let mut outside = PgConnection::establish(&server.url()).unwrap();
+    let group: Arc<[UsageEvent]> = (0..100).map(|n| given::event(user, key, given::at(n))).collect();
+    let (first, rest) = group.split_first().unwrap();
+    stores.events.append(stream, 1, [first.clone()].into(), LONG).unwrap();
+    let rest: Arc<[UsageEvent]> = rest.into();
+    server.stop();
+    for _ in 0..3 {
+        let (stores, rest) = (stores.clone(), Arc::clone(&rest));
+        let append = move || stores.events.append(stream, 2, rest, SHORT);
+        assert!(matches!(returns("the append", append), Err(StoreError::Unavailable(_))));
+    }
+    server.go_on();
+    until("the group is there", || stores.events.append(stream, 2, Arc::clone(&rest), LONG).is_ok());
+    // And nothing of it is under way any more.
+    let under_way = "SELECT count(*) AS number FROM pg_stat_activity \
+                     WHERE pid <> pg_backend_pid() AND backend_type = 'client backend' AND state = 'active'";
+    for _ in 0..1_000 {
+        if number(&mut outside, under_way) == 0 {
+            break;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(number(&mut outside, under_way), 0);
+    assert_eq!(number(&mut outside, "SELECT count(*) AS number FROM tollgate.usage_events"), 100);
+    assert_eq!(given::fold(&stores), 100);
+    let used = stores.usage.quota_used(user, Environment::Live, Month::of(given::at(0))).unwrap();
+    assert_eq!(used, 100 * 150);
+}
+
+#[test]
+fn a_database_that_hangs_while_it_is_opened_is_away() {
+    let Some(server) = Server::start() else { return };
+    // The migrations wait for somebody else's, as long as it takes, so that the server can be stopped under them.
+    let mut other = PgConnection::establish(&server.url()).unwrap();
+    let lock = 0x746f_6c6c_6d69_6772_i64;
+    sql_query(format!("SELECT count(pg_advisory_lock({lock})) AS number")).execute(&mut other).unwrap();
+    let url = server.url();
+    let opening =
+        thread::spawn(move || Db::open(&settings(&url), Arc::new(Nobody), Arc::new(Fixed)).map(drop));
+    let waits = "SELECT count(*) AS number FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
+    let waiting = std::cell::RefCell::new(&mut other);
+    until("the migrations wait", || number(&mut waiting.borrow_mut(), waits) == 1);
+    server.stop();
+    let error = returns("the opening", move || opening.join().unwrap()).unwrap_err();
+    assert!(error.is_away() && matches!(error, OpenError::Away { .. }), "{error:?}");
+    let url = server.url();
+    let anew =
+        returns("the next", move || Db::open(&settings(&url), Arc::new(Nobody), Arc::new(Fixed)).map(drop));
+    assert!(anew.is_err_and(|error| error.is_away()));
+    server.go_on();
+    drop(other);
+    given::stored_user(&open(&server.url()).stores());
+}
+
+#[test]
+fn a_hung_server_has_not_given_the_lock_to_anybody_else() {
+    let Some(server) = Server::start() else { return };
+    let lock = Arc::new(ServerLock::take(&server.url().parse().unwrap(), Duration::ZERO).unwrap());
+    assert_eq!(lock.still_held(), Standing::Held);
+    server.stop();
+    for _ in 0..3 {
+        let lock = Arc::clone(&lock);
+        assert_eq!(returns("the look", move || lock.still_held()), Standing::NoAnswer);
+    }
+    server.go_on();
+    until("it is held", || lock.still_held() == Standing::Held);
+}
+
+#[test]
+fn a_lock_is_taken_again_from_its_own_orphan_and_from_nobody_else() {
+    let Some(server) = Server::start() else { return };
+    let network = server.network();
+    let mut lock = ServerLock::take(&network.url().parse().unwrap(), Duration::ZERO).unwrap();
+    let other = || ServerLock::take(&server.url().parse().unwrap(), Duration::ZERO);
+    network.forget_clients();
+    until("the loss is noticed", || lock.still_held() == Standing::Lost);
+    // The server believes the session alive, and so does everybody else.
+    assert!(other().is_err());
+    lock.retake().unwrap();
+    assert_eq!(lock.still_held(), Standing::Held);
+    assert!(other().is_err());
+
+    let mut outside = PgConnection::establish(&server.url()).unwrap();
+    let end = "SELECT count(pg_terminate_backend(pid, 10000)) AS number FROM pg_locks \
+               WHERE locktype = 'advisory' AND granted";
+    assert_eq!(number(&mut outside, end), 1);
+    network.forget_clients();
+    let stranger = other().unwrap();
+    assert_eq!(lock.still_held(), Standing::Lost);
+    let error = lock.retake().unwrap_err();
+    assert!(matches!(error, tollgate_persistence::LockError::HeldElsewhere), "{error:?}");
+    assert_eq!(stranger.still_held(), Standing::Held);
+}
+
+#[test]
+fn a_network_that_swallows_packets_is_like_a_server_that_hangs() {
+    let Some(server) = Server::start() else { return };
+    let network = server.network();
+    let db = open(&network.url());
+    let stores = db.stores();
+    let user = given::stored_user(&stores);
+    let mut lock = ServerLock::take(&network.url().parse().unwrap(), Duration::ZERO).unwrap();
+    network.swallow(true);
+    let asked = stores.clone();
+    let read = returns("the read", move || asked.users.by_id(user));
+    assert!(matches!(read, Err(StoreError::Unavailable(_))), "{read:?}");
+    assert_eq!(lock.still_held(), Standing::NoAnswer);
+    // The answers are lost, so what waits for them is over only with its connection.
+    network.swallow(false);
+    network.forget_clients();
+    until("reads work", || stores.users.by_id(user).is_ok_and(|found| found.is_some()));
+    until("the loss is noticed", || lock.still_held() == Standing::Lost);
+    lock.retake().unwrap();
+    assert_eq!(lock.still_held(), Standing::Held);
+}

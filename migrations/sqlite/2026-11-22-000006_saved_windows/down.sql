@@ -1,0 +1,2 @@
+ALTER TABLE event_streams DROP COLUMN windows_seq;
+DROP TABLE saved_windows;
