@@ -136,7 +136,7 @@ fn prepare(conn: &mut SqliteConnection) -> Result<(), Failure> {
         return Err(StoreError::unavailable("a newer Tollgate wrote it").into());
     }
     let Word { word } =
-        sql_query("SELECT quick_check AS word FROM pragma_quick_check(1)").get_result(conn)?;
+        sql_query("SELECT quick_check AS word FROM pragma_quick_check LIMIT 1").get_result(conn)?;
     if word != "ok" {
         return Err(StoreError::unavailable(word).into());
     }
