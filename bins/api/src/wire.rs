@@ -182,6 +182,8 @@ fn recover(folder: &Folder, saver: &WindowSaver) -> Result<Arc<MemoryMeter>, Sta
     folder.fold_to_end()?;
     let meter = MemoryMeter::new();
     saver.restore(&meter)?;
+    // Also here, for servers that do not live for a day.
+    folder.retire_streams()?;
     Ok(Arc::new(meter))
 }
 
