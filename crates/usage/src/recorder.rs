@@ -222,7 +222,6 @@ impl Recorder {
     /// [`NotRecorded`].
     pub fn close(&self) {
         self.places.close();
-        self.open_requests.close();
         for event in self.door.refusals.drain() {
             self.door.write_refusal(event);
         }
@@ -232,6 +231,8 @@ impl Recorder {
         if writer.is_some_and(|writer| writer.join().is_err()) {
             tracing::error!("the recorder's thread panicked");
         }
+        // After the writer: what it has recorded is no longer open.
+        self.open_requests.close();
         self.health.close();
         let end = Instant::now() + CLOSING_PATIENCE;
         let helpers = std::mem::take(&mut *self.helpers.lock().unwrap_or_else(PoisonError::into_inner));
