@@ -1,12 +1,15 @@
-//! A PostgreSQL that is there and refuses for now: read-only, full, being shut down, locked. That is the
+//! A database that is there and refuses for now: read-only, full, being shut down, locked. That is the
 //! database being away, never a fault of what was asked of it.
 
 #![expect(clippy::unwrap_used, reason = "a test whose helper fails has failed")]
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use diesel::{Connection, PgConnection, connection::SimpleConnection};
-use tollgate_domain::{User, UserId};
+use diesel::{Connection, PgConnection, SqliteConnection, connection::SimpleConnection};
+use tollgate_domain::{UsageEvent, User, UserId};
 use tollgate_persistence::{Db, Settings, Url, testing::TestDb};
 use tollgate_store::{StoreError, Stores, StreamId, suite::given};
 
@@ -130,6 +133,24 @@ fn a_row_that_another_holds_is_not_waited_for_for_ever() {
     assert!(stores.users.by_id(user).unwrap().is_some());
     outside.batch_execute("ROLLBACK").unwrap();
     stores.users.edit(user, Arc::new(|_| {}), given::at(1)).unwrap();
+}
+
+#[test]
+fn a_file_that_another_process_holds_is_away_and_what_was_asked_may_be_done_later() {
+    let database = TestDb::sqlite();
+    let stores = database.stores();
+    let user = given::stored_user(&stores);
+    let key = given::stored_key(&stores, user);
+    let stream = stores.events.open_stream(given::at(0)).unwrap();
+    let mut other = SqliteConnection::establish(database.url().strip_prefix("sqlite://").unwrap()).unwrap();
+    other.batch_execute("BEGIN IMMEDIATE").unwrap();
+    let group: Arc<[UsageEvent]> = (0..3).map(|n| given::event(user, key, given::at(n))).collect();
+    let append = |patience| stores.events.append(stream, 1, Arc::clone(&group), patience);
+    away(append(Duration::from_millis(50)));
+    assert!(stores.users.by_id(user).unwrap().is_some(), "nobody who reads is held up");
+    other.batch_execute("ROLLBACK").unwrap();
+    append(given::PATIENCE).unwrap();
+    assert_eq!(given::fold(&stores), 3);
 }
 
 mod quiet {
