@@ -155,9 +155,9 @@ async fn listen(
     let server = tollgate_http::server::run(parts.state.clone(), listeners, move || worker())
         .map_err(|source| StartError::Listen { addresses: addresses(config), source })?;
     let handle = server.handle();
-    parts.state.readiness.serve();
     let task = actix_web::rt::spawn(server);
     meanwhile.end().await;
+    parts.state.readiness.serve();
     Ok(Serving { handle, task, address })
 }
 

@@ -22,7 +22,7 @@ const SILENCE: Duration = Duration::from_millis(200);
 const RETRY: Duration = Duration::from_millis(500);
 /// How often the log says so.
 const SAY_AGAIN: Duration = Duration::from_secs(60);
-/// How long the answers go on after the last connection of theirs was accepted.
+/// How long those that were accepted last have to ask and be answered.
 const LAST_ANSWERS: Duration = Duration::from_millis(20);
 
 /// A server that may serve now.
@@ -39,15 +39,12 @@ pub struct Started {
 pub struct Meanwhile(Option<ServerHandle>);
 
 impl Meanwhile {
-    /// Accepts no connections any more; others do from now on.
+    /// Ends them, once somebody else serves on the same sockets: afterwards nobody is told any more to come again.
     pub async fn end(self) {
         let Some(handle) = self.0 else { return };
         handle.pause().await;
-        // What was accepted is answered. Nobody waits for that.
-        actix_web::rt::spawn(async move {
-            sleep(LAST_ANSWERS).await;
-            handle.stop(true).await;
-        });
+        sleep(LAST_ANSWERS).await;
+        handle.stop(false).await;
     }
 }
 

@@ -24,9 +24,6 @@ use crate::{
     state::HttpSettings,
 };
 
-/// Seconds that are given to answers that are being sent when the waiting ends.
-const LAST_ANSWERS: u64 = 1;
-
 /// What the answers need; cheap to clone.
 #[derive(Clone)]
 pub struct Waiting {
@@ -53,7 +50,6 @@ pub fn run(waiting: Waiting, listeners: Vec<TcpListener>) -> io::Result<Server> 
         .workers(1)
         .keep_alive(KeepAlive::Disabled)
         .client_request_timeout(timeout)
-        .shutdown_timeout(LAST_ANSWERS)
         .disable_signals();
     for listener in listeners {
         server = server.listen(listener)?;

@@ -68,10 +68,14 @@ class Ledger:
 
     def events(self):
         """All of them."""
-        return self.query(
+        events = self.query(
             "SELECT request_id, user_id, time, status, prompt_tokens, completion_tokens, usage_source, cost_pico, "
             "error_code, repeat FROM usage_events"
         )
+        for event in events:
+            # As the API tells it.
+            event["user_id"] = event["user_id"].replace("-", "")
+        return events
 
 
 def compare(server, users, asked):

@@ -135,7 +135,9 @@ class Connection:
             # The last byte of the body may be there although what follows it is not.
             parsed = _parsed(body)
             asked.complete = asked.status == 200 and parsed is not None
-        if response.length:
+        length = response.length
+        response.close()
+        if length:
             raise http.client.IncompleteRead(body, response.length)
         if asked.status != 200:
             asked.problem = (parsed or {}).get("code", "none")

@@ -68,7 +68,10 @@ class Server:
                 stderr=log,
                 umask=_installation.NO_UMASK,
             )
-        wait_until(self._is_ready, "the server is ready", MAX_START)
+        try:
+            wait_until(self._is_ready, "the server is ready", MAX_START)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.log()[-4000:]}") from None
 
     def _is_ready(self):
         if self.process.poll() is not None:

@@ -30,7 +30,7 @@ POINTS = os.environ.get("TOLLGATE_TORTURE_BIN")
 SEED = os.environ.get("TOLLGATE_TORTURE_SEED") or str(random.SystemRandom().getrandbits(32))
 
 # Where a server ends by itself, and at which time of passing there at most. `answer` is while last bytes leave.
-UNDER_LOAD = {"append.before": 120, "append.after": 120, "answer": 120, "fold.before": 12, "fold.after": 12}
+UNDER_LOAD = {"append.before": 800, "append.after": 800, "answer": 800, "fold.before": 60, "fold.after": 60}
 # The same at a start that finds a spool.
 IN_THE_DRAIN = {"drain.before": 1, "drain.after": 1, "append.before": 1, "append.after": 1}
 KILL = "kill"
@@ -137,7 +137,7 @@ class Torture(unittest.TestCase):
         self.provider.reset()
         self.provider.answers_by(_load.answer)
         environment = {"OPENAI_API_KEY": OPERATOR_KEY, "OPENAI_BASE_URL": self.provider.url}
-        return _server.Server(environment)
+        return _server.Server(environment, "logging:\n  level: warn\n")
 
     @staticmethod
     def show(found, deaths, took):
