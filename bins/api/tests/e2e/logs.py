@@ -238,5 +238,47 @@ class Logs(EndToEnd):
         self.assertEqual(self.log(user.token, limit=2), before)
 
 
+class Floods(EndToEnd):
+    """Many refusals of one key."""
+
+    def flood(self, user, times):
+        """So many refusals, after one request that was answered."""
+        self.server.edit_user(user, minute_limit=100_000, hourly_limit=1)
+        self.assert_ok(user.chat())
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda _: user.chat(), range(times)))
+        self.assertEqual({answer.status_code for answer in answers}, {429})
+
+    def check(self, user, times):
+        """The refusals are all there, most of them together."""
+        answer = user.api("GET", LOGS, params={"limit": 100})
+        page = decimals(answer)
+        refused = [event for event in page["items"] if event["status"] == 429]
+        more = page["next_cursor"] is not None
+        # At most sixty by themselves a minute, and the minute may turn.
+        self.assertFalse(more and len(refused) < 60)
+        while page["next_cursor"]:
+            page = decimals(user.api("GET", LOGS, params={"limit": 100, "cursor": page["next_cursor"]}))
+            refused += [event for event in page["items"] if event["status"] == 429]
+        self.assertEqual(sum(event["repeat"] for event in refused), times)
+        self.assertLess(len(refused), 150)
+        self.assertGreater(max(event["repeat"] for event in refused), 1)
+        self.assertEqual({event["error_code"] for event in refused}, {"rate_limit_exceeded"})
+        stats = user.stats()
+        self.assertEqual((stats["total_requests"], stats["failed_requests"]), (times + 1, times))
+
+    def test_refusals_beyond_sixty_a_minute_become_one(self):
+        user = self.server.register()
+        self.flood(user, 400)
+        wait_until(lambda: user.stats()["total_requests"] == 401, "every refusal is counted", 10)
+        self.check(user, 400)
+
+    def test_a_server_that_ends_leaves_no_refusal_out(self):
+        user = self.server.register()
+        self.flood(user, 200)
+        self.server.restart()
+        self.check(user, 200)
+
+
 if __name__ == "__main__":
     unittest.main()
