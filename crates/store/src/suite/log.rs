@@ -141,7 +141,7 @@ pub fn a_late_event_is_in_its_place_before_it_is_folded(stores: &Stores) {
     let known = [event(0), event(10 * QUARTER)];
     given::used(stores, &known);
     let late = event(5 * QUARTER);
-    given::append(stores, &[late.clone()]);
+    given::append(stores, std::slice::from_ref(&late));
     let expected = vec![known[1].clone(), late, known[0].clone()];
     for limit in [1, 2, 3] {
         assert_eq!(all(stores, of(user), limit).0, expected);
