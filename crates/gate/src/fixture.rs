@@ -23,12 +23,13 @@ use futures::{
 };
 use tollgate_billing::PriceBook;
 use tollgate_domain::{
-    ApiKey, Clock, Environment, EventId, KeyHash, KeyId, KeyKind, KeyText, Pepper, Permissions, Randomness, Tiers,
-    Time, UsageEvent, User, UserId, limit::KeyLimits,
+    ApiKey, Clock, Environment, EventId, KeyHash, KeyId, KeyKind, KeyText, Pepper, Permissions, Randomness,
+    Tiers, Time, UsageEvent, User, UserId, limit::KeyLimits,
 };
 use tollgate_store::{
-    Changes, Credentials, Directory, Edit, EditorKey, Folded, KeyFilter, KeyTotals, ListedKey, Mark, SavedWindows,
-    NewKey, NewSession, NewUser, Page, PageRequest, SpoolDepth, SpoolStore, Stats, StoreError, Stores, StreamId, UsageScope,
+    Changes, Credentials, Directory, Edit, EditorKey, Folded, KeyFilter, KeyTotals, ListedKey, Mark, NewKey,
+    NewSession, NewUser, Page, PageRequest, SavedWindows, SpoolDepth, SpoolStore, Stats, StoreError, Stores,
+    StreamId, UsageScope,
 };
 use tollgate_usage::{MemoryMeter, Recorder, RecorderSettings, RecorderStores};
 
@@ -246,7 +247,7 @@ impl tollgate_store::OpenRequestStore for Events {
     }
 }
 
-/// A spool that takes nothing: what the database does not take goes nowhere.
+/// A spool that takes nothing but what the database refuses: all else goes nowhere while that is away.
 struct NoSpool;
 
 impl SpoolStore for NoSpool {
@@ -263,7 +264,7 @@ impl SpoolStore for NoSpool {
     }
 
     fn reject(&self, _: &UsageEvent, _: &str, _: Time) -> Result<(), StoreError> {
-        Err(StoreError::unavailable("no spool"))
+        Ok(())
     }
 
     fn depth(&self) -> Result<SpoolDepth, StoreError> {
@@ -413,6 +414,8 @@ pub enum Play {
     Live(mpsc::Receiver<Result<Frame, UpstreamError>>),
     /// Never.
     Silent,
+    /// These, and then something is wrong with us.
+    Panic(Vec<Frame>),
 }
 
 /// A provider that plays what it was told to, in order.
@@ -461,6 +464,12 @@ impl Upstream for Player {
                     Ok(UpstreamAnswer::Stream(streaming(running, futures::stream::iter(frames))))
                 }
                 Play::Live(frames) => Ok(UpstreamAnswer::Stream(streaming(running, frames))),
+                Play::Panic(frames) if frames.is_empty() => panic!("played"),
+                Play::Panic(frames) => {
+                    let frames = futures::stream::iter(frames.into_iter().map(Ok));
+                    let broken = futures::stream::once(async { panic!("played") });
+                    Ok(UpstreamAnswer::Stream(streaming(running, frames.chain(broken))))
+                }
                 Play::Silent => {
                     let _running = running;
                     std::future::pending().await
@@ -810,6 +819,12 @@ impl House {
             rest.push_str(&chunk);
         }
         rest
+    }
+
+    /// Has the database come back, and waits until it has so many events.
+    pub fn recover(&mut self, events: usize) {
+        self.events.go_down(false);
+        self.until("the record", |house| (house.events.all().len() == events).then_some(()));
     }
 
     /// Waits until nothing is open any more, ends the recorder, and gives what was recorded.

@@ -68,20 +68,52 @@ fn an_answer_that_cannot_be_recorded_is_not_given_and_charged_all_the_same() {
     house.play(whole("hi", Some(usage(12, 3))));
     let (refusal, metered) = house.refused(&chat(10, ""));
     assert_eq!(refusal, Refusal::StoreUnavailable);
-    let quota = metered.unwrap().quota.unwrap();
+    let metered = metered.unwrap();
+    let quota = metered.quota.unwrap();
     assert_eq!((quota.used, quota.held), (15, 0));
-    house.events.go_down(false);
-    let event = house.settled_event();
+    assert_eq!(metered.readings.map(|reading| reading.used), [0; 3], "a 503 does not count");
+    house.recover(1);
+    assert_eq!(house.counted(), (15, [0; 3]), "the provider was paid");
+    let event = house.settled().remove(0);
     assert_eq!(event.tokens.total(), Some(15), "it was only late");
+    let code = Some("store_unavailable");
+    assert_eq!((event.status, event.error_code.as_deref(), event.counts), (503, code, false));
 }
 
 #[test]
-fn an_answer_whose_record_is_refused_is_not_given() {
+fn a_refusal_that_cannot_be_recorded_is_a_503_and_counts_nothing() {
+    for play in [None, Some(Play::Error(UpstreamError::Timeout))] {
+        let mut house = House::new(Setup { max_wait: std::time::Duration::ZERO, ..Setup::default() });
+        house.events.go_down(true);
+        let body = if play.is_some() { chat(10, "") } else { "{}".to_owned() };
+        play.into_iter().for_each(|play| house.play(play));
+        assert_eq!(house.refused(&body).0, Refusal::StoreUnavailable);
+        house.recover(1);
+        assert_eq!(house.counted(), (0, [0; 3]));
+        let event = house.settled().remove(0);
+        assert_eq!((event.status, event.counts, event.tokens.total()), (503, false, None));
+    }
+}
+
+#[test]
+fn a_client_that_is_gone_is_recorded_as_such_however_late() {
+    let mut house = House::new(Setup { max_wait: std::time::Duration::ZERO, ..Setup::default() });
+    house.events.go_down(true);
+    drop(house.start(&chat(10, "")));
+    house.until("the record", |house| (house.meter.open() == (0, 0)).then_some(()));
+    house.until("the try", |house| (house.events.calls() > 0).then_some(()));
+    house.events.go_down(false);
+    let event = house.settled_event();
+    assert_eq!((event.status, event.error_code.as_deref()), (499, Some("client_closed_request")));
+}
+
+#[test]
+fn an_answer_whose_event_the_database_refuses_is_given() {
     let mut house = House::plain();
     house.events.refuse_values();
     house.play(whole("hi", Some(usage(12, 3))));
-    assert_eq!(house.refused(&chat(10, "")).0, Refusal::StoreUnavailable);
-    assert_eq!(house.settled(), []);
+    assert_eq!(house.whole(&chat(10, "")).0.quota.unwrap().used, 15);
+    assert_eq!(house.settled(), [], "it is on disk, apart from the others");
 }
 
 #[test]
@@ -244,6 +276,22 @@ fn a_task_that_ends_in_mid_flight_is_recorded_as_interrupted() {
         (Some("interrupted"), UsageSource::Estimated)
     );
     assert!(event.tokens.prompt.is_some_and(|prompt| prompt > 0) && event.counts);
+}
+
+#[test]
+fn a_panic_in_mid_flight_is_recorded_as_interrupted_and_the_next_is_served() {
+    let mut house = House::plain();
+    house.play(Play::Panic(Vec::new()));
+    let mut answer = house.start(&chat(10, ""));
+    house.until("the panic", |_| answer.try_recv().is_err().then_some(()));
+    house.until("the end", |house| (house.recorder.open() == 0).then_some(()));
+    assert_eq!(house.meter.open(), (0, 0));
+    house.play(whole("hi", Some(usage(12, 3))));
+    house.whole(&chat(10, ""));
+    let events = house.settled();
+    let codes = events.iter().map(|event| event.error_code.as_deref());
+    assert_eq!(codes.collect::<Vec<_>>(), [Some("interrupted"), None]);
+    assert!(events[0].tokens.prompt.is_some_and(|prompt| prompt > 0) && events[0].counts);
 }
 
 #[test]

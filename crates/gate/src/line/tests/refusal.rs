@@ -138,6 +138,48 @@ fn bad_bodies_count_and_charge_nothing() {
 }
 
 #[test]
+fn half_a_body_counts_nothing_and_leaves_nothing() {
+    let mut house = House::plain();
+    for (error, status) in [(BodyError::HalfSent, 400), (BodyError::NoRoom, 503)] {
+        let Reply::Refused { refusal, metered } = house.ask(Endpoint::ChatCompletions, Err(error)) else {
+            panic!()
+        };
+        assert_eq!((refusal.status(), metered), (status, None), "{error:?}");
+    }
+    assert_eq!(house.counted(), (0, [0; 3]));
+    assert_eq!(house.settled().len(), 1, "only the one that counted");
+}
+
+#[test]
+fn a_key_is_looked_at_again_only_when_its_body_took_time() {
+    for late in [false, true] {
+        let edit = |key: &mut tollgate_domain::ApiKey, _: &mut _| {
+            key.expires_at = Some(key.created_at + TimeDelta::seconds(10));
+        };
+        let mut house = House::new(Setup { edit, ..Setup::default() });
+        let (body, coming) = futures::channel::oneshot::channel();
+        let mut call = house.call(Endpoint::ChatCompletions, Ok(""));
+        call.body = coming.map(|body| body.unwrap()).boxed_local();
+        house.play(whole("hi", Some(usage(1, 1))));
+        let (task, mut answer) = house.spawn(call);
+        task.forget();
+        if late {
+            house.stall();
+        }
+        body.send(Ok(chat(10, "").into())).unwrap();
+        house.clock.advance(TimeDelta::seconds(if late { 10 } else { 9 }));
+        match house.answer(&mut answer) {
+            Reply::Refused { refusal, .. } => {
+                assert!(late);
+                assert_eq!(*refusal, Refusal::Key(KeyRefusal::Expired));
+            }
+            _ => assert!(!late),
+        }
+        assert_eq!(house.settled().len(), usize::from(!late));
+    }
+}
+
+#[test]
 fn a_full_window_refuses_and_counts_nothing() {
     let mut house = House::new(Setup { minute: Some(2), ..Setup::default() });
     for _ in 0..2 {

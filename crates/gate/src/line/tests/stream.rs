@@ -215,8 +215,11 @@ fn a_stream_that_cannot_be_recorded_has_no_end_marker() {
     let (_, mut stream) = house.streamed(&streamed());
     let rest = house.rest(&mut stream);
     assert_eq!(ends_with_error(&rest), "store_unavailable");
-    house.events.go_down(false);
-    assert_eq!(house.settled_event().tokens.total(), Some(15));
+    house.recover(1);
+    assert_eq!(house.counted(), (15, [1; 3]), "the answer began, and counts");
+    let event = house.settled().remove(0);
+    let code = Some("store_unavailable");
+    assert_eq!((event.status, event.error_code.as_deref(), event.counts), (200, code, true));
 }
 
 #[test]
@@ -299,6 +302,16 @@ fn a_task_that_ends_in_mid_stream_is_recorded_as_interrupted() {
     let event = house.settled_event();
     assert_eq!((event.error_code.as_deref(), event.tokens.completion), (Some("interrupted"), Some(2)));
     assert_eq!(event.usage_source, UsageSource::Observed);
+}
+
+#[test]
+fn a_panic_in_mid_stream_is_recorded_as_interrupted() {
+    let mut house = House::plain();
+    house.play(Play::Panic(vec![content("hello world")]));
+    let (_, mut body) = house.streamed(&streamed());
+    assert_eq!(house.rest(&mut body), shown(&["hello world"]) + CUT_OFF);
+    let event = house.settled_event();
+    assert_eq!((event.error_code.as_deref(), event.tokens.completion), (Some("interrupted"), Some(2)));
 }
 
 #[test]
