@@ -4,7 +4,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Condvar, Mutex, PoisonError,
-        mpsc::{self, Receiver, RecvTimeoutError, Sender},
+        mpsc::{self, Receiver, RecvTimeoutError, SyncSender},
     },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -47,13 +47,13 @@ pub struct Jobs {
     stop: Arc<Stop>,
     threads: Vec<JoinHandle<()>>,
     /// Every thread has one; the last to end is noticed by whoever waits for what they send, which is nothing.
-    running: Sender<()>,
+    running: SyncSender<()>,
     ended: Receiver<()>,
 }
 
 impl Default for Jobs {
     fn default() -> Self {
-        let (running, ended) = mpsc::channel();
+        let (running, ended) = mpsc::sync_channel(0);
         Self { stop: Arc::default(), threads: Vec::new(), running, ended }
     }
 }
@@ -111,26 +111,26 @@ mod tests {
 
     #[test]
     fn the_end_waits_for_steps_that_run_and_for_what_they_have() {
-        struct Told(Sender<&'static str>);
-        impl Drop for Told {
-            fn drop(&mut self) {
-                self.0.send("dropped").unwrap();
-            }
-        }
-        let (tell, told) = mpsc::channel();
+        let (begin, begun) = mpsc::sync_channel(1);
+        let has = Arc::new(());
+        let left = Arc::downgrade(&has);
         let mut jobs = Jobs::default();
-        let has = Told(tell);
-        jobs.every("quick", Duration::ZERO, move || has.0.send("step").unwrap()).unwrap();
-        assert_eq!(told.recv_timeout(LONG), Ok("step"));
+        let step = move || {
+            assert_eq!(Arc::strong_count(&has), 1);
+            // Once is enough.
+            begin.try_send(()).ok();
+        };
+        jobs.every("quick", Duration::ZERO, step).unwrap();
         jobs.every("waiting", LONG * 60, || ()).unwrap();
+        begun.recv_timeout(LONG).unwrap();
         jobs.end_within(LONG);
-        assert_eq!(told.try_iter().last(), Some("dropped"));
+        assert!(left.upgrade().is_none());
     }
 
     #[test]
     fn a_step_that_hangs_is_left_behind() {
-        let (begin, begun) = mpsc::channel();
-        let (let_go, go) = mpsc::channel::<()>();
+        let (begin, begun) = mpsc::sync_channel(1);
+        let (let_go, go) = mpsc::sync_channel::<()>(1);
         let mut jobs = Jobs::default();
         let hang = move || {
             begin.send(()).unwrap();

@@ -143,7 +143,7 @@ fn caught<T>(job: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreErro
 mod tests {
     use std::{
         collections::HashSet,
-        sync::mpsc::{Receiver, Sender, channel},
+        sync::mpsc::{Receiver, SyncSender, sync_channel},
         thread::ThreadId,
     };
 
@@ -160,9 +160,9 @@ mod tests {
     }
 
     /// Gives up on a job that waits until it is let go; gives what lets it go and what it says at its end.
-    fn given_up(threads: &Threads) -> (Sender<()>, Receiver<ThreadId>) {
-        let (let_go, go) = channel::<()>();
-        let (end, ended) = channel();
+    fn given_up(threads: &Threads) -> (SyncSender<()>, Receiver<ThreadId>) {
+        let (let_go, go) = sync_channel::<()>(1);
+        let (end, ended) = sync_channel(1);
         let result = threads.run(SHORT, move || {
             go.recv().ok();
             end.send(thread::current().id()).ok();

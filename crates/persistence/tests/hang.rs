@@ -49,7 +49,7 @@ fn open(url: &str) -> Db {
 
 /// Runs `work`, which must return.
 fn returns<T: Send + 'static>(what: &str, work: impl FnOnce() -> T + Send + 'static) -> T {
-    let (done, ended) = mpsc::channel();
+    let (done, ended) = mpsc::sync_channel(1);
     thread::spawn(move || done.send(work()));
     ended.recv_timeout(LONG).unwrap_or_else(|_| unreachable!("{what} never returned"))
 }
@@ -134,7 +134,7 @@ fn calls(db: &Db) -> Vec<Call> {
 
 /// Runs all calls at once; every one must return.
 fn all(calls: &[Call]) -> Vec<(&'static str, Result<(), StoreError>)> {
-    let (done, ended) = mpsc::channel();
+    let (done, ended) = mpsc::sync_channel(calls.len());
     for (name, call) in calls {
         let (name, call, done) = (*name, Arc::clone(call), done.clone());
         thread::spawn(move || done.send((name, call())));
