@@ -11,8 +11,7 @@ use crate::{
     database::{Database, UPKEEP},
     failure::Failure,
     fold,
-    rows::event::EventRow,
-    schema::usage_events,
+    rows::new_event::{InsertAll, InsertOne, NewEvent},
     stream,
 };
 
@@ -41,9 +40,9 @@ impl EventStore for Database {
             let rows: Vec<_> = events
                 .iter()
                 .zip(first_seq..)
-                .map(|(event, seq)| EventRow::new(event, stream, seq))
+                .map(|(event, seq)| NewEvent::new(event, stream, seq))
                 .collect();
-            if rows.iter().any(EventRow::has_nul) {
+            if rows.iter().any(NewEvent::has_nul) {
                 return Err(StoreError::Rejected("a text has a NUL character".into()).into());
             }
             insert(conn, &rows)
@@ -71,19 +70,15 @@ impl EventStore for Database {
     }
 }
 
-/// Inserts what is not there yet: in one statement on Postgres, whose every statement is a round trip; one
-/// by one on SQLite, where a prepared statement costs less than a long one.
-fn insert(conn: &mut Conn, rows: &[EventRow<'_>]) -> Result<(), Failure> {
+/// Inserts what is not there yet.
+fn insert(conn: &mut Conn, rows: &[NewEvent<'_>]) -> Result<(), Failure> {
     match conn {
         Conn::Pg(conn) => {
-            diesel::insert_into(usage_events::table).values(rows).on_conflict_do_nothing().execute(conn)?;
+            InsertAll::new(rows).execute(conn)?;
         }
         Conn::Sqlite(conn) => {
             for row in rows {
-                diesel::insert_into(usage_events::table)
-                    .values(row)
-                    .on_conflict_do_nothing()
-                    .execute(conn)?;
+                InsertOne(row).execute(conn)?;
             }
         }
     }

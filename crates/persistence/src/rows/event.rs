@@ -2,111 +2,14 @@
 
 use diesel::prelude::*;
 use tollgate_domain::{Month, Tokens, UsageEvent};
-use tollgate_store::{StoreError, StreamId};
+use tollgate_store::StoreError;
 
 use super::named;
 use crate::{
-    number::{self, counted},
+    number,
     schema::usage_events,
     types::{Id, Ts},
 };
-
-/// An event to be appended.
-#[derive(Debug, Insertable)]
-#[diesel(table_name = usage_events, treat_none_as_default_value = false)]
-pub struct EventRow<'a> {
-    id: Id,
-    time: Ts,
-    stream: i64,
-    seq: i64,
-    month: i32,
-    request_id: &'a str,
-    user_id: Id,
-    api_key_id: Id,
-    environment: &'static str,
-    end_user: Option<&'a str>,
-    endpoint: &'a str,
-    method: &'a str,
-    params: &'a str,
-    status: i32,
-    counts: bool,
-    request_bytes: i64,
-    response_bytes: i64,
-    duration_ms: i64,
-    upstream_ms: Option<i64>,
-    provider: Option<&'a str>,
-    model: Option<&'a str>,
-    upstream_model: Option<&'a str>,
-    request_type: &'static str,
-    prompt_tokens: Option<i64>,
-    completion_tokens: Option<i64>,
-    cached_tokens: Option<i64>,
-    reasoning_tokens: Option<i64>,
-    usage_source: &'static str,
-    cost_pico: Option<i64>,
-    own_key: bool,
-    repeat: i64,
-    ip: Option<&'a str>,
-    user_agent: Option<&'a str>,
-    error_code: Option<&'a str>,
-}
-
-impl<'a> EventRow<'a> {
-    /// The row of `event` at place `seq` of `stream`.
-    pub fn new(event: &'a UsageEvent, stream: StreamId, seq: i64) -> Self {
-        Self {
-            id: event.id.into(),
-            time: event.time.into(),
-            stream: stream.0,
-            seq,
-            month: event.month.number(),
-            request_id: &event.request_id,
-            user_id: event.user_id.into(),
-            api_key_id: event.api_key_id.into(),
-            environment: event.environment.as_str(),
-            end_user: event.end_user.as_deref(),
-            endpoint: &event.endpoint,
-            method: &event.method,
-            params: &event.params,
-            status: event.status.into(),
-            counts: event.counts,
-            request_bytes: counted(event.request_bytes),
-            response_bytes: counted(event.response_bytes),
-            duration_ms: counted(event.duration_ms),
-            upstream_ms: event.upstream_ms.map(counted),
-            provider: event.provider.as_deref(),
-            model: event.model.as_deref(),
-            upstream_model: event.upstream_model.as_deref(),
-            request_type: event.request_type.as_str(),
-            prompt_tokens: event.tokens.prompt.map(counted),
-            completion_tokens: event.tokens.completion.map(counted),
-            cached_tokens: event.tokens.cached.map(counted),
-            reasoning_tokens: event.tokens.reasoning.map(counted),
-            usage_source: event.usage_source.as_str(),
-            cost_pico: event.cost_pico,
-            own_key: event.own_key,
-            repeat: event.repeat.into(),
-            ip: event.ip.as_deref(),
-            user_agent: event.user_agent.as_deref(),
-            error_code: event.error_code.as_deref(),
-        }
-    }
-
-    /// Whether a text has a NUL, which only one of the databases takes.
-    pub fn has_nul(&self) -> bool {
-        let required = [self.request_id, self.endpoint, self.method, self.params];
-        let optional = [
-            self.end_user,
-            self.provider,
-            self.model,
-            self.upstream_model,
-            self.ip,
-            self.user_agent,
-            self.error_code,
-        ];
-        required.into_iter().chain(optional.into_iter().flatten()).any(|text| text.contains('\0'))
-    }
-}
 
 const TABLE: &str = "usage_events";
 

@@ -2,6 +2,7 @@
 
 pub mod event;
 pub mod key;
+pub mod new_event;
 pub mod open_request;
 pub mod session;
 pub mod user;
