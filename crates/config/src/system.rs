@@ -1,6 +1,9 @@
 //! The real clock and the real randomness. Everything else is given them as arguments.
 
-use std::time::{Instant, SystemTime};
+use std::{
+    cell::RefCell,
+    time::{Instant, SystemTime},
+};
 
 use chrono::TimeDelta;
 use tollgate_domain::{Clock, Randomness, Time, clock};
@@ -18,14 +21,15 @@ impl SystemClock {
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the one clock that asks the machine")]
     pub fn start() -> Self {
-        Self { wall: Time::from(SystemTime::now()), monotonic: Instant::now() }
+        Self { wall: clock::to_micros(Time::from(SystemTime::now())), monotonic: Instant::now() }
     }
 }
 
 impl Clock for SystemClock {
     fn now(&self) -> Time {
-        let elapsed = TimeDelta::from_std(self.monotonic.elapsed()).unwrap_or(TimeDelta::MAX);
-        clock::to_micros(self.wall.checked_add_signed(elapsed).unwrap_or(Time::MAX_UTC))
+        let elapsed = i64::try_from(self.monotonic.elapsed().as_micros()).unwrap_or(i64::MAX);
+        let elapsed = TimeDelta::microseconds(elapsed);
+        self.wall.checked_add_signed(elapsed).unwrap_or(Time::MAX_UTC)
     }
 }
 
@@ -38,6 +42,43 @@ impl Randomness for OsRandomness {
         if let Err(error) = os_random(buffer) {
             no_randomness(error);
         }
+    }
+}
+
+/// Bytes that [`IdRandomness`] asks the system for at a time.
+const ID_BYTES: usize = 4_096;
+
+/// The randomness of the operating system, taken a page at a time: for ids, of which every request has
+/// some, and which need to be unique and no secret. Each byte is given out once, and wiped then.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct IdRandomness;
+
+/// What is left of a thread's page: everything from `used` on.
+struct Page {
+    bytes: [u8; ID_BYTES],
+    used: usize,
+}
+
+thread_local! {
+    static PAGE: RefCell<Page> = const { RefCell::new(Page { bytes: [0; ID_BYTES], used: ID_BYTES }) };
+}
+
+impl Randomness for IdRandomness {
+    fn fill(&self, buffer: &mut [u8]) {
+        if buffer.len() > ID_BYTES {
+            return OsRandomness.fill(buffer);
+        }
+        PAGE.with_borrow_mut(|page| {
+            if page.used.saturating_add(buffer.len()) > ID_BYTES {
+                OsRandomness.fill(&mut page.bytes);
+                page.used = 0;
+            }
+            let end = page.used.saturating_add(buffer.len());
+            let given = &mut page.bytes[page.used..end];
+            buffer.copy_from_slice(given);
+            given.fill(0);
+            page.used = end;
+        });
     }
 }
 
@@ -60,6 +101,8 @@ fn no_randomness(error: getrandom::Error) -> ! {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     #[test]
@@ -76,5 +119,19 @@ mod tests {
         let mut buffer = [0; 256];
         OsRandomness.fill(&mut buffer);
         assert!(buffer.chunks(64).all(|chunk| chunk.iter().any(|&byte| byte != 0)));
+    }
+
+    #[test]
+    fn ids_are_random_across_pages_and_never_given_out_twice() {
+        let mut seen = HashSet::new();
+        for _ in 0..3 * ID_BYTES / 10 {
+            let mut id = [0; 10];
+            IdRandomness.fill(&mut id);
+            assert!(id.iter().any(|&byte| byte != 0));
+            assert!(seen.insert(id));
+        }
+        let mut large = [0; 2 * ID_BYTES];
+        IdRandomness.fill(&mut large);
+        assert!(large.chunks(64).all(|chunk| chunk.iter().any(|&byte| byte != 0)));
     }
 }

@@ -1,6 +1,6 @@
 //! Time as an argument.
 
-use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 /// A moment in UTC, in whole microseconds wherever it is stored (Postgres keeps no more).
 pub type Time = DateTime<Utc>;
@@ -13,5 +13,6 @@ pub trait Clock: Send + Sync {
 
 /// `time` cut to whole microseconds, so that it equals itself after a round trip through a database.
 pub fn to_micros(time: Time) -> Time {
-    time.duration_trunc(TimeDelta::microseconds(1)).unwrap_or(time)
+    let below = TimeDelta::nanoseconds(i64::from(time.timestamp_subsec_nanos() % 1_000));
+    time.checked_sub_signed(below).unwrap_or(time)
 }
