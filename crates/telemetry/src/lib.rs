@@ -21,8 +21,11 @@
 mod log;
 mod metric;
 pub mod names;
+mod output;
+mod plain;
 
 pub use metric::{Metrics, UPKEEP_SECONDS};
+pub use output::flush;
 pub use tracing::Level;
 
 /// The form of log lines.
@@ -52,6 +55,9 @@ pub enum TelemetryError {
     /// Something else in the process takes the metrics already.
     #[error("metrics are taken by something else in this process")]
     MetricsInstalled,
+    /// The thread that writes log lines cannot be had.
+    #[error("no thread can be had for log lines")]
+    NoThread(#[source] std::io::Error),
     /// A histogram has no buckets.
     #[error("a metric is declared wrongly")]
     Declaration(#[from] metrics_exporter_prometheus::BuildError),

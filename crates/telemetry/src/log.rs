@@ -10,7 +10,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{Layer, Registry};
 
-use crate::{Format, Settings, TelemetryError};
+use crate::{Format, Settings, TelemetryError, output, plain::Plain};
 
 /// Crates whose lines below a warning say nothing about Tollgate.
 const NOISY: &[&str] = &[
@@ -28,7 +28,8 @@ const NOISY: &[&str] = &[
 /// Sends log lines to standard error from now on.
 pub(crate) fn install(settings: &Settings) -> Result<(), TelemetryError> {
     let ansi = std::io::stderr().is_terminal();
-    let subscriber = subscriber(settings, std::io::stderr, ansi);
+    let output = output::standard_error().map_err(TelemetryError::NoThread)?;
+    let subscriber = subscriber(settings, output, ansi);
     tracing::subscriber::set_global_default(subscriber).map_err(|_installed| TelemetryError::LogsInstalled)
 }
 
@@ -47,7 +48,8 @@ where
 {
     let layer = fmt::layer().with_writer(writer);
     match format {
-        Format::Human => layer.compact().with_ansi(ansi).boxed(),
+        Format::Human if ansi => layer.compact().boxed(),
+        Format::Human => layer.with_ansi(false).event_format(Plain).boxed(),
         Format::Json => layer.json().flatten_event(true).with_span_list(false).boxed(),
     }
 }
@@ -113,6 +115,18 @@ mod tests {
         assert_eq!(text.lines().count(), 1, "{text}");
         assert!(text.contains("WARN") && text.contains("listening") && text.contains("port=8000"), "{text}");
         assert!(!text.contains('\u{1b}'), "{text}");
+    }
+
+    #[test]
+    fn a_line_for_people_reads_as_on_a_terminal_and_stays_one_line() {
+        let text = logged(Level::INFO, Format::Human, || {
+            let span = tracing::info_span!("request", request_id = "r-1");
+            let _entered = span.enter();
+            tracing::info!(target: "t", ms = 3, at = %"/a", name = "b \"c\"\n", "done\r\n{}", "now");
+        });
+        let (time, rest) = text.split_once(' ').unwrap();
+        assert!(time.ends_with('Z') && time.starts_with("20"), "{text}");
+        assert_eq!(rest, " INFO t: done\\r\\nnow ms=3 at=/a name=\"b \\\"c\\\"\\n\" request_id=\"r-1\"\n");
     }
 
     #[test]
