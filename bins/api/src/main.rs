@@ -46,6 +46,7 @@ fn main() -> ExitCode {
     };
     let served =
         telemetry(&loaded).map_err(Into::into).and_then(|metrics| serve::run(&loaded, &created, metrics));
+    tollgate_telemetry::flush();
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => cli::end(if error.is_misconfiguration() { MISCONFIGURED } else { 1 }, &error),

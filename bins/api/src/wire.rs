@@ -7,7 +7,7 @@ use secrecy::ExposeSecret;
 use tollgate_accounts::{Accounts, AccountsSettings, RegistrationPolicy};
 use tollgate_config::{
     Config, DatabaseUrl, RegistrationMode,
-    system::{OsRandomness, SystemClock},
+    system::{IdRandomness, OsRandomness, SystemClock},
 };
 use tollgate_domain::{Clock, Pepper, Time};
 use tollgate_gate::{Authenticator, Line, LineSettings, Shared};
@@ -70,7 +70,7 @@ pub fn waiting(config: &Config) -> Waiting {
     Waiting {
         readiness: Arc::new(Readiness::default()),
         clock: Arc::new(SystemClock::start()),
-        random: Arc::new(OsRandomness),
+        random: Arc::new(IdRandomness),
         settings: Arc::new(http_settings(config)),
     }
 }
@@ -143,7 +143,7 @@ pub fn build(config: &Config, metrics: MetricsSource, waiting: &Waiting) -> Resu
         stores.clone(),
         Arc::clone(&directory),
         Arc::clone(&clock),
-        Arc::clone(&random),
+        Arc::new(OsRandomness),
     )?;
     accounts.warm_up();
     let state = State {
@@ -167,6 +167,8 @@ fn worker(
     clock: &Arc<dyn Clock>,
     shared: Arc<Shared>,
 ) -> Result<Arc<dyn Fn() -> Worker + Send + Sync>, StartError> {
+    // Or the first worker that counts tokens would stand still meanwhile; were the pool full, so it would.
+    shared.lookups.submit(Box::new(tollgate_gate::warm_up));
     let providers = Providers::new(catalogue::providers(config), clock)?;
     let max_body_bytes = usize::try_from(config.performance.max_gate_body_bytes).unwrap_or(usize::MAX);
     let bodies = Arc::<Bodies>::default();
