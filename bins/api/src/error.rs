@@ -1,8 +1,8 @@
 //! Why the server does not start, or ends badly.
 
 use tollgate_persistence::{LockError, OpenError, SpoolError};
-use tollgate_usage::Stopped;
 use tollgate_store::StoreError;
+use tollgate_usage::Stopped;
 
 /// Why the server does not start, or ends badly. The text says what to do.
 #[derive(Debug, thiserror::Error)]

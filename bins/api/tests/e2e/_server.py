@@ -58,6 +58,14 @@ class Server:
 
     def start(self):
         """Starts the process and waits until it is ready."""
+        self.launch()
+        try:
+            wait_until(self._is_ready, "the server is ready", MAX_START)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.log()[-4000:]}") from None
+
+    def launch(self):
+        """Starts the process."""
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 [_installation.API],
@@ -68,10 +76,6 @@ class Server:
                 stderr=log,
                 umask=_installation.NO_UMASK,
             )
-        try:
-            wait_until(self._is_ready, "the server is ready", MAX_START)
-        except AssertionError as error:
-            raise AssertionError(f"{error}\n{self.log()[-4000:]}") from None
 
     def _is_ready(self):
         if self.process.poll() is not None:
