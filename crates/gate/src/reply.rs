@@ -59,8 +59,10 @@ pub enum Reply {
 /// The body of a streamed answer.
 pub struct ReplyStream {
     chunks: mpsc::Receiver<Bytes>,
-    /// Whether the last chunk was the end.
+    /// Whether the last chunk was the end, or the want of one was told.
     ended: Rc<Cell<bool>>,
+    /// Whether the end is known to be missing.
+    cut_off: bool,
     /// Dropped with the rest when the client goes: the line is told at once, even between two chunks.
     _alive: oneshot::Sender<()>,
 }
@@ -74,10 +76,19 @@ impl Stream for ReplyStream {
     type Item = Result<Bytes, CutOff>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let chunk = ready!(Pin::new(&mut self.chunks).poll_next(context));
-        // Said once: whoever asks again is at the end.
-        let cut_off = || (!self.ended.replace(true)).then_some(Err(CutOff));
-        Poll::Ready(chunk.map(Ok).or_else(cut_off))
+        match ready!(Pin::new(&mut self.chunks).poll_next(context)) {
+            Some(chunk) => Poll::Ready(Some(Ok(chunk))),
+            None if self.ended.get() => Poll::Ready(None),
+            // What came before is to be on its way first: a server drops what it gathers when it hears of this.
+            None if !std::mem::replace(&mut self.cut_off, true) => {
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+            None => {
+                self.ended.set(true);
+                Poll::Ready(Some(Err(CutOff)))
+            }
+        }
     }
 }
 
@@ -104,7 +115,7 @@ impl ReplyTo {
         let (chunks, received) = mpsc::channel(CHUNKS);
         let (alive, gone) = oneshot::channel();
         let ended = Rc::<Cell<bool>>::default();
-        let body = ReplyStream { chunks: received, ended: Rc::clone(&ended), _alive: alive };
+        let body = ReplyStream { chunks: received, ended: Rc::clone(&ended), cut_off: false, _alive: alive };
         self.send(Reply::Stream { metered, body })?;
         Ok(Chunks { chunks, ended, gone })
     }

@@ -1,6 +1,7 @@
 //! The edge as a whole, over a database that is away.
 
 mod away;
+mod broken;
 mod head;
 mod order;
 mod waiting;

@@ -51,7 +51,8 @@ impl Told {
     }
 }
 
-fn user() -> User {
+/// Whose key it is.
+pub fn user() -> User {
     User {
         id: UserId::new(Time::UNIX_EPOCH, &Fixed),
         email: None,
@@ -239,7 +240,8 @@ impl Randomness for Fixed {
     }
 }
 
-fn stores(told: Told) -> Stores {
+/// The ports to it.
+pub fn stores(told: Told) -> Stores {
     let away = Arc::new(Away(told));
     Stores {
         users: away.clone(),
