@@ -1,4 +1,4 @@
-//! What developers of Tollgate repeat: `cargo xtask test`, `tidy`, `bench` and `ci`.
+//! What developers of Tollgate repeat: `cargo xtask test`, `tidy`, `bench`, `torture` and `ci`.
 //!
 //! It names no other crate of the workspace, so that it compiles in seconds and runs while they do not.
 
@@ -8,6 +8,7 @@ mod bench;
 mod failure;
 mod test;
 mod tidy;
+mod torture;
 mod workspace;
 
 use std::process::ExitCode;
@@ -27,6 +28,8 @@ enum Task {
     Tidy,
     /// Requests a second and added latency beside nginx, on SQLite and on PostgreSQL
     Bench(bench::Options),
+    /// Kills the server and takes its database away, again and again, and compares what was recorded
+    Torture(torture::Options),
     /// What the build server runs: the same as `test --install`
     Ci,
 }
@@ -47,6 +50,7 @@ fn run(task: Task) -> Result<(), Failure> {
         Task::Test(options) => test::run(&workspace, &options),
         Task::Tidy => tidy::run(&workspace),
         Task::Bench(options) => bench::run(&workspace, &options),
+        Task::Torture(options) => torture::run(&workspace, &options),
         Task::Ci => test::run(&workspace, &test::Options::everything()),
     }
 }

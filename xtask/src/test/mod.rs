@@ -2,8 +2,9 @@
 //!
 //! It finds what the tests need, starts a PostgreSQL of its own, and leaves nothing behind.
 
+pub(crate) mod e2e;
 pub(crate) mod machine;
-mod needs;
+pub(crate) mod needs;
 pub(crate) mod postgres;
 mod python;
 mod steps;

@@ -12,6 +12,12 @@ use tempfile::TempDir;
 use super::machine;
 use crate::failure::Failure;
 
+/// Where tests find the server.
+const URL: &str = "TOLLGATE_TEST_POSTGRES_URL";
+
+/// With it a test that finds no server fails; without it, it says that it did nothing.
+const REQUIRED: &str = "REQUIRE_PG";
+
 /// Each test has databases and pools of its own, and many run at once.
 const MAX_CONNECTIONS: u32 = 300;
 
@@ -112,6 +118,11 @@ impl Postgres {
             }
         }
         Err(last)
+    }
+
+    /// Tells a test where the server is, and that there has to be one.
+    pub fn tell(&self, test: &mut Command) {
+        test.env(URL, self.url()).env(REQUIRED, "1");
     }
 
     /// A maintenance database on which tests create databases of their own.

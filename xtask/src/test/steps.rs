@@ -1,34 +1,20 @@
 //! The steps themselves.
 
-use std::ffi::OsStr;
-use std::fs;
-use std::path::PathBuf;
 use std::process::Command;
 
-use super::{Bench, Step, machine, python};
+use super::e2e::{self, Programs};
+use super::{Bench, Step, machine};
 use crate::failure::Failure;
 use crate::tidy;
 
 /// The crates that other services link.
 const LINKED: [&str; 2] = ["billing", "domain"];
 
-/// Where tests find the private server.
-const POSTGRES_URL: &str = "TOLLGATE_TEST_POSTGRES_URL";
-
-/// With it a test that finds no server fails; without it, it says that it did nothing.
-const REQUIRE_POSTGRES: &str = "REQUIRE_PG";
-
 /// Set by build servers: every failure is wanted then, not only the first.
 const ON_BUILD_SERVER: &str = "CI";
 
 /// Set where nobody wants to wait until cargo-deny is compiled.
 const SKIP_DENY: &str = "TOLLGATE_SKIP_DENY";
-
-/// The end-to-end tests: plain `unittest` files. Those whose names start with `_` are shared by the others.
-const END_TO_END: &str = "bins/api/tests/e2e";
-
-/// The databases on which the programs are tested from outside.
-const DATABASES: [&str; 2] = ["sqlite", "postgres"];
 
 /// What to say about a step that went well.
 const DONE: &str = "";
@@ -99,49 +85,28 @@ impl Bench<'_> {
     }
 
     fn end_to_end(&self) -> Result<&'static str, Failure> {
-        let scripts = self.scripts()?;
-        if scripts.is_empty() {
-            return Err(Failure::failed(format!("there are no end-to-end tests in {END_TO_END}")));
-        }
-        for database in DATABASES {
+        let (api, admin) = (self.release().join("tollgate-api"), self.release().join("tollgate-admin"));
+        let programs = Programs { api, admin, with_points: e2e::build_with_points(self.workspace)? };
+        let scripts = e2e::scripts(self.workspace)?;
+        for database in e2e::DATABASES {
             for script in &scripts {
                 println!("\n==> e2e on {database}: {}", script.display());
-                let mut test = Command::new(python::interpreter(self.workspace));
-                test.args(["-m", "unittest", "-v"]).args(script.file_name());
-                test.current_dir(self.workspace.root.join(END_TO_END));
-                test.env("PYTHONDONTWRITEBYTECODE", "1").env("PYTHONUNBUFFERED", "1");
-                test.env("TOLLGATE_API_BIN", self.release().join("tollgate-api"));
-                test.env("TOLLGATE_ADMIN_BIN", self.release().join("tollgate-admin"));
-                test.env("TOLLGATE_E2E_DATABASE", database);
-                self.with_postgres(&mut test);
-                machine::run(&mut test)?;
+                let postgres = self.postgres.as_ref();
+                machine::run(&mut e2e::command(
+                    self.workspace,
+                    &programs,
+                    postgres,
+                    database,
+                    script.as_os_str(),
+                ))?;
             }
         }
         Ok(DONE)
     }
 
-    /// The end-to-end tests in order.
-    fn scripts(&self) -> Result<Vec<PathBuf>, Failure> {
-        let folder = self.workspace.root.join(END_TO_END);
-        if !folder.is_dir() {
-            return Ok(Vec::new());
-        }
-        let failure = |error| Failure::io(&folder, &error);
-        let mut scripts = Vec::new();
-        for entry in fs::read_dir(&folder).map_err(failure)? {
-            let path = entry.map_err(failure)?.path();
-            let shared = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('_'));
-            if path.extension() == Some(OsStr::new("py")) && !shared {
-                scripts.push(path);
-            }
-        }
-        scripts.sort();
-        Ok(scripts)
-    }
-
     fn with_postgres(&self, command: &mut Command) {
         if let Some(server) = &self.postgres {
-            command.env(POSTGRES_URL, server.url()).env(REQUIRE_POSTGRES, "1");
+            server.tell(command);
         }
     }
 }
