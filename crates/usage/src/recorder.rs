@@ -105,7 +105,7 @@ impl Recorder {
     /// See [`Stopped`]; what was brought in already stays so, and the rest is there for another try.
     pub fn recover(stores: &RecorderStores, clock: &Arc<dyn Clock>, before: Time) -> Result<(), Stopped> {
         let (events, spool) = (Arc::clone(&stores.events), Arc::clone(&stores.spool));
-        Drain::new(events, spool, Arc::clone(clock)).to_end()?;
+        Drain::new(events, spool, Arc::clone(clock)).drain_all()?;
         let interrupted = interrupted::record(stores, clock, before)?;
         if interrupted > 0 {
             tracing::warn!(requests = interrupted, "requests were interrupted by the end of the last server");

@@ -1,5 +1,3 @@
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::{fs, io::Write, os::unix::fs::PermissionsExt};
 
 use tollgate_store::{OpenRequestStore, SpoolStore, suite::given};

@@ -82,7 +82,7 @@ impl Drain {
     ///
     /// # Errors
     /// [`Stopped`].
-    pub fn to_end(&mut self) -> Result<(), Stopped> {
+    pub fn drain_all(&mut self) -> Result<(), Stopped> {
         while self.piece()? > 0 {}
         Ok(())
     }
