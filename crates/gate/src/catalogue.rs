@@ -31,6 +31,16 @@ pub enum OutputLimitField {
     MaxCompletionTokens,
 }
 
+impl OutputLimitField {
+    /// The name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::MaxTokens => "max_tokens",
+            Self::MaxCompletionTokens => "max_completion_tokens",
+        }
+    }
+}
+
 /// A public model and who may answer for it.
 #[derive(Debug, Clone)]
 pub struct Model {
@@ -40,7 +50,8 @@ pub struct Model {
     pub candidates: Vec<(Arc<str>, String)>,
     /// The output limit where a request names none.
     pub max_output_tokens: Option<u64>,
-    /// The name of its output limit where a request names none; else guessed from the model's name.
+    /// The only name of its output limit that it knows; else it goes by the caller's name, and where that
+    /// names none, by one that is guessed from the model's.
     pub output_limit_field: Option<OutputLimitField>,
 }
 
@@ -57,6 +68,8 @@ pub struct Route {
     pub max_output_tokens: Option<u64>,
     /// The name of its output limit where the request names none.
     pub output_limit_field: OutputLimitField,
+    /// Whether it knows no other name.
+    pub knows_no_other_field: bool,
 }
 
 /// Providers and models as configured.
@@ -99,6 +112,7 @@ impl Catalogue {
         Ok(Route {
             provider,
             output_limit_field: model.output_limit_field.unwrap_or_else(|| field_of(&upstream_model)),
+            knows_no_other_field: model.output_limit_field.is_some(),
             upstream_model,
             model: model.name.clone(),
             max_output_tokens: model.max_output_tokens,
@@ -121,6 +135,7 @@ impl Catalogue {
             upstream_model: model.to_owned(),
             max_output_tokens: None,
             output_limit_field: field_of(model),
+            knows_no_other_field: false,
         })
     }
 

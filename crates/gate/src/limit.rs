@@ -85,7 +85,7 @@ pub(crate) fn ask(shared: &Shared, caller: &Caller, event: &UsageEvent) -> Ask {
 /// model's, else the default, times the outputs.
 fn tokens(settings: &LineSettings, job: &Job, none: QuotaAsk) -> QuotaAsk {
     let Job { request, route, .. } = job;
-    let unnamed = || settings.default_output_tokens.min(route.max_output_tokens.unwrap_or(u64::MAX));
+    let unnamed = || route.max_output_tokens.unwrap_or(settings.default_output_tokens);
     QuotaAsk {
         prompt: request
             .prompt

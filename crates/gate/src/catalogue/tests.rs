@@ -119,4 +119,7 @@ fn the_output_limit_goes_by_the_name_that_the_model_knows() {
     let listed = Catalogue { models: vec![named], ..catalogue.clone() };
     let route = listed.route(Live, Some("m")).unwrap();
     assert_eq!((route.output_limit_field, route.max_output_tokens), (OutputLimitField::MaxTokens, Some(77)));
+    assert!(
+        route.knows_no_other_field && !catalogue.route(Live, Some("gpt-5")).unwrap().knows_no_other_field
+    );
 }

@@ -43,6 +43,7 @@ fn route(field: OutputLimitField) -> Route {
         upstream_model: "theirs".into(),
         max_output_tokens: None,
         output_limit_field: field,
+        knows_no_other_field: false,
     }
 }
 
@@ -348,10 +349,32 @@ fn exactly_the_limit_that_is_held_goes_upstream_under_the_callers_spelling() {
         assert_eq!(limits(r#""max_tokens":1,"max_completion_tokens":100"#, field), (Some(json!(1)), seven()));
     }
     assert_eq!(limits(r#""max_tokens":null"#, older), (seven(), None));
+    assert_eq!(limits(r#""max_tokens":null"#, newer), (None, seven()));
     let sent = upstream(&chat(r#""max_tokens":5,"max_tokens":6,"\u006dax_tokens":8"#), 7);
     assert_eq!(sent.matches("max_tokens").count(), 1, "{sent}");
     let request = read(&chat(r#""max_tokens":5,"max_completion_tokens":6"#)).unwrap();
     assert_eq!(request.named_output_limit(), Some(6));
+}
+
+#[test]
+fn a_model_that_knows_one_name_of_the_limit_is_told_no_other() {
+    let (older, newer) = (OutputLimitField::MaxTokens, OutputLimitField::MaxCompletionTokens);
+    for (field, other) in [(older, newer), (newer, older)] {
+        let only = |more: String| {
+            let route = Route { knows_no_other_field: true, ..route(field) };
+            let body = read(&chat(&more)).unwrap().upstream_body(&route, 7).unwrap();
+            let body: Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!(body.get(other.name()), None, "{more}");
+            body[field.name()].as_u64().unwrap()
+        };
+        assert_eq!(only(String::new()), 7);
+        for name in [older, newer].map(OutputLimitField::name) {
+            assert_eq!(only(format!(r#""{name}":100"#)), 7);
+        }
+        // Both are wishes of the caller's: the one that it is told holds.
+        assert_eq!(only(format!(r#""{}":1,"{}":100"#, field.name(), other.name())), 1);
+        assert_eq!(only(format!(r#""{}":100,"{}":1"#, field.name(), other.name())), 7);
+    }
 }
 
 #[test]

@@ -7,7 +7,13 @@ use bytes::Bytes;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::{Request, json, json::Fields};
-use crate::{Refusal, catalogue::OutputLimitField, catalogue::Route};
+use crate::{
+    Refusal,
+    catalogue::{
+        OutputLimitField::{MaxCompletionTokens, MaxTokens},
+        Route,
+    },
+};
 
 impl Request {
     /// The body for `route`, its output limited to `output_limit` tokens.
@@ -21,6 +27,7 @@ impl Request {
         let limits = self.limits(route, output_limit)?;
         let options = raw(&self.stream_options()?)?;
         fields.insert("model", &model);
+        fields.retain(|name, _| ![MaxTokens.name(), MaxCompletionTokens.name()].contains(name));
         fields.extend(limits.iter().map(|(name, limit)| (*name, limit.as_ref())));
         if self.stream {
             fields.insert("stream_options", &options);
@@ -28,24 +35,23 @@ impl Request {
         serde_json::to_vec(&fields).map(Bytes::from).map_err(|_impossible| Refusal::Internal)
     }
 
-    /// The output limit under the spellings that the caller used, each no more than its own wish; else
-    /// under the model's.
+    /// The output limit under the spellings that the caller used, each no more than its own wish; under the
+    /// model's where the caller used none, or the model knows no other.
     fn limits(
         &self,
         route: &Route,
         output_limit: u64,
     ) -> Result<Vec<(&'static str, Box<RawValue>)>, Refusal> {
-        let wishes = [("max_tokens", self.max_tokens), ("max_completion_tokens", self.max_completion_tokens)];
-        let named = wishes.iter().filter_map(|(name, wish)| wish.map(|wish| (*name, wish.min(output_limit))));
-        let mut limits: Vec<_> = named.collect();
+        let wishes = [(MaxTokens, self.max_tokens), (MaxCompletionTokens, self.max_completion_tokens)];
+        let mut limits: Vec<_> = wishes
+            .into_iter()
+            .filter_map(|(field, wish)| wish.map(|wish| (field, wish.min(output_limit))))
+            .filter(|(field, _)| !route.knows_no_other_field || *field == route.output_limit_field)
+            .collect();
         if limits.is_empty() {
-            let name = match route.output_limit_field {
-                OutputLimitField::MaxTokens => "max_tokens",
-                OutputLimitField::MaxCompletionTokens => "max_completion_tokens",
-            };
-            limits.push((name, output_limit));
+            limits.push((route.output_limit_field, output_limit));
         }
-        limits.into_iter().map(|(name, limit)| Ok((name, raw(&limit)?))).collect()
+        limits.into_iter().map(|(field, limit)| Ok((field.name(), raw(&limit)?))).collect()
     }
 
     fn stream_options(&self) -> Result<Fields, Refusal> {

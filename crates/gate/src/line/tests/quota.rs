@@ -156,8 +156,9 @@ fn a_limit_that_is_not_named_is_the_default_the_models_or_what_is_left() {
     assert_eq!(limit(tokens(10_000), ""), (PROMPT + 4_096, 4_096));
     let models = Setup { max_output_tokens: Some(100), ..Setup::default() };
     assert_eq!(limit(models, ""), (PROMPT + 100, 100));
-    let larger = Setup { max_output_tokens: Some(100_000), ..Setup::default() };
-    assert_eq!(limit(larger, ""), (PROMPT + 4_096, 4_096));
+    let larger = |tokens| Setup { tokens, max_output_tokens: Some(100_000), ..Setup::default() };
+    assert_eq!(limit(larger(1_000_000), ""), (PROMPT + 100_000, 100_000));
+    assert_eq!(limit(larger(10_000), "").0, 10_000, "or what is left");
     let (held, sent) = limit(tokens(1_000), "");
     assert!(held == 1_000 && sent > 1_000 - PROMPT, "{held}, {sent}: all that the tokenizer's count leaves");
     let (held, sent) = limit(tokens(1_000), r#","n":3"#);
