@@ -30,7 +30,7 @@ const EVENTS: u32 = 100_000;
 const KEYS: u32 = 1_000;
 const MODELS: [&str; 3] = ["gpt-4o", "gpt-4o-mini", "o3"];
 /// Events of a piece, as a server that starts takes them.
-const PIECE: u32 = 10_000;
+const PIECE: u32 = 50_000;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 struct Machine;

@@ -3,6 +3,7 @@
 //! Events are summed here first, so that a sum is touched once a fold, in the order of its key: two
 //! transactions that take the same rows in the same order never wait for each other in a circle.
 
+mod columns;
 mod write;
 
 use std::collections::BTreeMap;
@@ -37,9 +38,8 @@ pub fn run(conn: &mut Conn, limit: u32, until: &Mark) -> Result<Folded, Failure>
         .select((event_streams::id, event_streams::folded_seq))
         .order(event_streams::id)
         .load(conn)?;
-    let taken = stream::take(conn, &cursors, until, limit, events, |row| row.seq)?;
     let mut sums = Sums::default();
-    taken.rows.into_iter().for_each(|row| sums.add(row));
+    let taken = stream::take(conn, &cursors, until, limit, events, |row| row.seq, |row| sums.add(row))?;
     sums.write(conn)?;
     for (id, seq) in taken.cursors {
         diesel::update(event_streams::table.find(id)).set(event_streams::folded_seq.eq(seq)).execute(conn)?;

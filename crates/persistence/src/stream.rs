@@ -16,6 +16,8 @@ use crate::{
     types::{Ts, sql},
 };
 
+/// Events that are read at a time.
+const PAGE: i64 = 5_000;
 /// Streams that are forgotten at a time.
 const MAX_RETIRED: i64 = 500;
 
@@ -61,18 +63,17 @@ pub struct Span {
     pub limit: i64,
 }
 
-/// What was read, and how far each cursor moves for it, in the order of the streams.
-pub struct Taken<R> {
-    /// The rows.
-    pub rows: Vec<R>,
-    /// The streams' new cursors.
+/// How far cursors move for what was read.
+#[derive(Default)]
+pub struct Taken {
+    /// The streams' new cursors, in the order of the streams.
     pub cursors: Vec<(i64, i64)>,
-    /// How many were read, and whether there are more up to the mark.
+    /// How many events were read, and whether there are more up to the mark.
     pub folded: Folded,
 }
 
-/// Reads at most `limit` events between `cursors` and `until`. `read` gives a span's rows in their order,
-/// `place` a row's number in its stream.
+/// Reads at most `limit` events between `cursors` and `until`, and gives `each` of them. `read` gives a span's
+/// rows in their order, `place` a row's number in its stream.
 pub fn take<R>(
     conn: &mut Conn,
     cursors: &[(i64, i64)],
@@ -80,29 +81,28 @@ pub fn take<R>(
     limit: u32,
     mut read: impl FnMut(&mut Conn, Span) -> QueryResult<Vec<R>>,
     place: impl Fn(&R) -> i64,
-) -> QueryResult<Taken<R>> {
-    let mut taken = Taken { rows: Vec::new(), cursors: Vec::new(), folded: Folded::default() };
+    mut each: impl FnMut(R),
+) -> QueryResult<Taken> {
+    let mut taken = Taken::default();
     let mut left = i64::from(limit);
     for &(StreamId(stream), until) in until.0.iter() {
         // One that is not there any more was folded to its end.
         let found = cursors.binary_search_by_key(&stream, |(id, _)| *id).ok();
-        let Some(&(_, after)) = found.and_then(|at| cursors.get(at)) else { continue };
-        if after >= until {
-            continue;
+        let Some(&(_, cursor)) = found.and_then(|at| cursors.get(at)) else { continue };
+        let mut after = cursor;
+        while after < until && left > 0 {
+            let rows = read(conn, Span { stream, after, until, limit: left.min(PAGE) })?;
+            // Where there are gaps up to the mark, there is nothing to be waited for.
+            after = rows.last().map_or(until, &place);
+            left = left.saturating_sub(i64::try_from(rows.len()).unwrap_or(left));
+            rows.into_iter().for_each(&mut each);
         }
-        if left == 0 {
-            taken.folded.more = true;
-            break;
+        taken.folded.more |= after < until;
+        if after > cursor {
+            taken.cursors.push((stream, after));
         }
-        let rows = read(conn, Span { stream, after, until, limit: left })?;
-        left = left.saturating_sub(i64::try_from(rows.len()).unwrap_or(left));
-        if let Some(last) = rows.last().map(&place) {
-            taken.cursors.push((stream, last));
-            taken.folded.more |= left == 0 && last < until;
-        }
-        taken.rows.extend(rows);
     }
-    taken.folded.events = u64::try_from(taken.rows.len()).unwrap_or(0);
+    taken.folded.events = u64::try_from(i64::from(limit).saturating_sub(left)).unwrap_or(0);
     Ok(taken)
 }
 

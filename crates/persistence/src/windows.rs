@@ -3,12 +3,17 @@
 use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
-use diesel::{prelude::*, upsert::excluded};
+use diesel::{
+    prelude::*,
+    sql_query,
+    sql_types::{Array, Binary, Integer, Text},
+    upsert::excluded,
+};
 use tollgate_domain::{Time, WindowKind, Windows};
 use tollgate_store::{Folded, Mark, SavedWindows, StoreError, WindowStore};
 
 use crate::{
-    both::{Conn, MultiBackend, each},
+    both::{Conn, MultiBackend},
     database::{Database, UPKEEP},
     failure::Failure,
     fold::quarter_of,
@@ -16,7 +21,7 @@ use crate::{
     rows::windows::{AdmittedRow, WindowsRow},
     schema::{event_streams, saved_windows, usage_events},
     stream::{self, Span},
-    types::Id,
+    types::{Id, sql},
 };
 
 /// Rows of one statement.
@@ -75,19 +80,20 @@ fn save(conn: &mut Conn, limit: u32, until: &Mark, now: Time) -> Result<Folded, 
         .select((event_streams::id, event_streams::windows_seq))
         .order(event_streams::id)
         .load(conn)?;
-    let taken = stream::take(conn, &cursors, until, limit, admitted, |row| row.seq)?;
     // What is in no window any more, nor in a bucket that is.
     let longest = WindowKind::Day;
     let oldest = now
         .checked_sub_signed(TimeDelta::milliseconds(longest.length_ms().saturating_add(longest.bucket_ms())))
         .unwrap_or(Time::MIN_UTC);
     let mut owners: BTreeMap<Owner, (Id, Windows)> = BTreeMap::new();
-    for row in taken.rows.into_iter().filter(|row| row.counts && row.time.time() >= oldest) {
-        let (_, windows) = owners
-            .entry((row.api_key_id, row.environment))
-            .or_insert_with(|| (row.user_id, Windows::default()));
-        windows.add(row.time.time(), u64::try_from(row.repeat).unwrap_or(1));
-    }
+    let add = |row: AdmittedRow| {
+        if row.counts && row.time.time() >= oldest {
+            let owner = owners.entry((row.api_key_id, row.environment));
+            let (_, windows) = owner.or_insert_with(|| (row.user_id, Windows::default()));
+            windows.add(row.time.time(), u64::try_from(row.repeat).unwrap_or(1));
+        }
+    };
+    let taken = stream::take(conn, &cursors, until, limit, admitted, |row| row.seq, add)?;
     merge_saved(conn, &mut owners)?;
     let rows: Vec<_> =
         owners.into_iter().map(|(owner, (user, windows))| row(owner, user, &windows)).collect();
@@ -138,22 +144,34 @@ fn row((api_key_id, environment): Owner, user_id: Id, windows: &Windows) -> Wind
     WindowsRow { api_key_id, environment, user_id, quarter, windows }
 }
 
-/// In one statement for many rows on Postgres, whose every statement is a round trip; one by one on SQLite,
-/// where a prepared statement costs less than a long one.
+/// With an array for each column on Postgres, where long statements are slow to plan.
 fn write(conn: &mut Conn, rows: &[WindowsRow]) -> Result<(), Failure> {
     use saved_windows::{api_key_id, environment, quarter, table, windows};
 
-    let size = match conn {
-        Conn::Pg(_) => CHUNK,
-        Conn::Sqlite(_) => 1,
-    };
-    for rows in rows.chunks(size) {
-        each!(conn, conn => diesel::insert_into(table)
-            .values(rows)
-            .on_conflict((api_key_id, environment))
-            .do_update()
-            .set((quarter.eq(excluded(quarter)), windows.eq(excluded(windows))))
-            .execute(conn))?;
+    match conn {
+        Conn::Pg(conn) => {
+            sql_query(
+                "INSERT INTO saved_windows (api_key_id, environment, user_id, quarter, windows) \
+                 SELECT * FROM unnest($1, $2, $3, $4, $5) ON CONFLICT (api_key_id, environment) \
+                 DO UPDATE SET quarter = excluded.quarter, windows = excluded.windows",
+            )
+            .bind::<Array<sql::Id>, Vec<Id>>(rows.iter().map(|row| row.api_key_id).collect())
+            .bind::<Array<Text>, Vec<&str>>(rows.iter().map(|row| row.environment.as_str()).collect())
+            .bind::<Array<sql::Id>, Vec<Id>>(rows.iter().map(|row| row.user_id).collect())
+            .bind::<Array<Integer>, Vec<i32>>(rows.iter().map(|row| row.quarter).collect())
+            .bind::<Array<Binary>, Vec<&[u8]>>(rows.iter().map(|row| row.windows.as_slice()).collect())
+            .execute(conn)?;
+        }
+        Conn::Sqlite(conn) => {
+            for rows in rows.chunks(CHUNK) {
+                diesel::insert_into(table)
+                    .values(rows)
+                    .on_conflict((api_key_id, environment))
+                    .do_update()
+                    .set((quarter.eq(excluded(quarter)), windows.eq(excluded(windows))))
+                    .execute(conn)?;
+            }
+        }
     }
     Ok(())
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 const LEAST: u32 = 500;
 /// The most events of a piece.
 const MOST: u32 = 10_000;
+/// The events of a piece while nobody else waits: what is summed together is written once.
+const ALONE: u32 = 50_000;
 /// How long a piece may take.
 const LONG: Duration = Duration::from_millis(20);
 /// The longest pause.
@@ -21,7 +23,7 @@ pub struct Pace {
 impl Pace {
     /// Large pieces without pauses: while nobody is served.
     pub const fn alone() -> Self {
-        Self { piece: MOST, alone: true }
+        Self { piece: ALONE, alone: true }
     }
 
     /// Pieces of about 20 ms with pauses as long, so that others wait but a little and have half of the time.
@@ -71,6 +73,6 @@ mod tests {
     #[test]
     fn who_is_alone_waits_for_nobody() {
         let mut pace = Pace::alone();
-        assert_eq!((pace.took(Duration::from_secs(1)), pace.piece()), (Duration::ZERO, MOST));
+        assert_eq!((pace.took(Duration::from_secs(1)), pace.piece()), (Duration::ZERO, ALONE));
     }
 }

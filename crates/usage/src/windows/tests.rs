@@ -43,15 +43,15 @@ fn counted(meter: &MemoryMeter) -> [u64; 3] {
 
 #[test]
 fn a_meter_gets_what_is_on_disk_in_large_pieces() {
-    let (disk, saver) = disk_with(25_000);
+    let (disk, saver) = disk_with(125_000);
     let meter = MemoryMeter::new();
     saver.restore(&meter).unwrap();
-    assert_eq!(counted(&meter), [25_000; 3]);
-    assert_eq!(disk.saves(), [10_000; 3]);
+    assert_eq!(counted(&meter), [125_000; 3]);
+    assert_eq!(disk.saves(), [50_000; 3]);
     // A server that starts again passes over nothing twice.
     let again = MemoryMeter::new();
     saver.restore(&again).unwrap();
-    assert_eq!(counted(&again), [25_000; 3]);
+    assert_eq!(counted(&again), [125_000; 3]);
 }
 
 #[test]
