@@ -1,7 +1,10 @@
 """The end of a server and its next start: nothing is lost, nothing counts twice."""
 
 import contextlib
+import json
+import socket
 import threading
+import time
 import unittest
 
 import requests
@@ -122,6 +125,11 @@ class Grace(EndToEnd):
 
     config = "shutdown:\n  grace_seconds: 1\n"
 
+    def setUp(self):
+        super().setUp()
+        if self.server.process.poll() is not None:
+            self.server.start()
+
     def test_what_does_not_end_in_time_is_cut_and_charged(self):
         user = self.server.register()
         self.provider.answers(hold_after=3)
@@ -134,6 +142,30 @@ class Grace(EndToEnd):
         self.assertEqual(stats["total_requests"], 1)
         self.assertGreater(stats["total_tokens"], 0)
         self.assertEqual(stats["quota"]["used"], stats["total_tokens"])
+        self.assertNotIn("used more than the limit", self.server.log())
+
+    def test_clients_that_do_nothing_do_not_hold_up_the_end(self):
+        user = self.server.register()
+        self.provider.answers(text="word " * 50_000)
+        asked = json.dumps(question(stream=True)).encode()
+        head = (
+            "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            f"Authorization: Bearer {user.key}\r\nContent-Length: {len(asked)}\r\n\r\n"
+        ).encode()
+        with contextlib.ExitStack() as clients:
+            # One says nothing, one says half, and one reads nothing of a long answer.
+            for said in (b"", head + asked[:5], head + asked):
+                client = socket.create_connection(("127.0.0.1", self.server.installation.port))
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                clients.enter_context(client)
+                client.sendall(said)
+            self.provider.wait_for(1)
+            began = time.monotonic()
+            self.server.stop()
+            # Far less than they would stay.
+            self.assertLess(time.monotonic() - began, 20)
+        self.server.start()
+        self.assertEqual(user.stats()["total_requests"], 1)
 
 
 if __name__ == "__main__":

@@ -219,11 +219,14 @@ fn complete(shared: &Shared, flown: Option<&Flown>, event: &mut UsageEvent) -> b
 
 impl Drop for Open {
     fn drop(&mut self) {
+        if self.owed.is_some() && self.flown.is_some() {
+            // While the ticket still tells what was held.
+            self.work_out();
+        }
         let Some((ticket, place)) = self.owed.take() else { return };
         if self.flown.is_none() {
             return self.shared.meter.release(ticket);
         }
-        self.work_out();
         self.event.error_code = Some(INTERRUPTED.to_owned());
         let outcome = self.outcome();
         self.shared.recorder.record_unwaited(place, self.event.clone());
