@@ -11,6 +11,8 @@
 //! write-ahead log into the file. On Postgres all callers share a pool, and events have a connection of
 //! their own.
 //!
+//! `examples/fold.rs` measures what a start after a crash waits for.
+//!
 //! To add a method to a port: a test in the suite of `tollgate-store`, then here in the noun's file. To add
 //! a table or a column: a migration of the same name for both databases, `schema.rs`, and the noun's rows.
 

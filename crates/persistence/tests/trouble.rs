@@ -279,6 +279,33 @@ fn a_lost_connection_of_the_recorder_is_replaced() {
 }
 
 #[test]
+fn windows_that_cannot_be_read_are_told_and_nothing_is_guessed() {
+    for database in databases() {
+        let stores = open(database.settings()).stores();
+        stores.events.open_stream(at(0)).unwrap();
+        let event = event(at(0));
+        let again = UsageEvent { id: EventId::new(at(1), &NUMBERS), time: at(1), ..event.clone() };
+        let save = || stores.windows.save(10, &stores.events.mark().unwrap(), at(1));
+        append(&stores, 1, event).unwrap();
+        save().unwrap();
+        append(&stores, 2, again).unwrap();
+        let mut outside = Outside::of(&database);
+        outside.run("UPDATE saved_windows SET windows = substr(windows, 1, 2)");
+        let corrupt = |result: Result<(), StoreError>| {
+            matches!(result, Err(StoreError::Corrupt { table: "saved_windows", what: "windows" }))
+        };
+        assert!(corrupt(stores.windows.load(&mut |_| ())));
+        assert!(corrupt(save().map(drop)));
+        // The cursor has not moved past what could not be added.
+        outside.run("DELETE FROM saved_windows");
+        assert_eq!(save().unwrap().events, 1);
+        let mut newest = None;
+        stores.windows.load(&mut |saved| newest = saved.windows.newest()).unwrap();
+        assert_eq!(newest, Some(at(1)));
+    }
+}
+
+#[test]
 fn a_missing_partition_is_no_poison() {
     let Some(database) = TestDb::postgres() else { return };
     let db = open(database.settings());

@@ -313,8 +313,8 @@ impl Model {
         Ok(())
     }
 
-    /// Whoever was refused comes back a millisecond early and is refused again; then in time, to the whole second
-    /// that `Retry-After` told or at the very moment, and no window is in the way.
+    /// Whoever was refused comes back a millisecond early and is refused again; then at the very moment that was
+    /// told, of which `Retry-After` is the whole second after, and no window is in the way.
     fn come_back(&mut self) -> Result<(), TestCaseError> {
         let Some(Promise { ask, free_at, exact }) = self.promise.take() else { return Ok(()) };
         let free_at = free_at.timestamp_micros();
