@@ -10,6 +10,7 @@ import urllib.parse
 
 import _installation
 import _load
+import _server
 
 # Tokens per month and requests per window, for users who are never to be refused.
 PLENTY = 1_000_000_000
@@ -175,6 +176,31 @@ def _compare_sums(user, events):
     told["total_cost_usd"] = int(stats["total_cost_usd"] * PICO)
     told |= {f"quota.{name}": stats["quota"][name] for name in ("used", "remaining")}
     return [f"{user.email}: {name} is {told[name]}, not {wanted[name]}" for name in wanted if told[name] != wanted[name]]
+
+
+def compare_logs(server, user):
+    """A user's own list of events, page by page, is what the database has of that user."""
+    own = [event for event in Ledger(server.installation).events() if event["user_id"] == user.id]
+    listed, cursor = [], None
+    while True:
+        answer = user.api("GET", "/api/v1/usage/logs", params={"limit": 100, "cursor": cursor})
+        if answer.status_code != 200:
+            raise AssertionError(f"{answer.status_code}: {answer.text}")
+        page = _server.decimals(answer)
+        listed += page["items"]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    names = ("request_id", "user_id", "status", "prompt_tokens", "completion_tokens", "usage_source", "error_code", "repeat")
+    told = sorted(([str(event[name]) for name in names], _pico(event["cost_usd"])) for event in listed)
+    there = sorted(([str(event[name]) for name in names], event["cost_pico"]) for event in own)
+    if told != there:
+        raise AssertionError(f"{len(told)} events are listed, {len(there)} are there; {told[:2]}, {there[:2]}")
+    return len(told)
+
+
+def _pico(usd):
+    return None if usd is None else int(usd * PICO)
 
 
 def probe(server, users, asked):

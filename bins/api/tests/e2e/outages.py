@@ -212,11 +212,10 @@ if _installation.ON_POSTGRES:
     ALL = ["stopped", "crashed", "hung"]
     # The others take the same ways, and are left to long runs.
     FEW = ALL if "TOLLGATE_OUTAGE_SECONDS" in os.environ else ["crashed", "hung"]
-    _add_tests("load_goes_on", Outages.ride_out, ALL)
-    _add_tests("a_server_starts", Outages.start_meanwhile, FEW)
 else:
-    FEW = ["locked"]
-    _add_tests("load_goes_on", Outages.ride_out, FEW)
+    ALL = FEW = ["locked"]
+_add_tests("load_goes_on", Outages.ride_out, ALL)
+_add_tests("a_server_starts", Outages.start_meanwhile, FEW)
 _add_tests("a_server_is_terminated", Outages.end_meanwhile, FEW, graceful=True)
 _add_tests("a_server_is_killed", Outages.end_meanwhile, FEW, graceful=False)
 

@@ -46,6 +46,11 @@ SHORTEST_LIFE, LONGEST_LIFE = 1.0, 6.0
 BLOCKED = 3.0
 
 
+def dice_of(number):
+    """Chance in one round, the same for the same seed."""
+    return random.Random(f"{SEED}/{number}")
+
+
 @contextlib.contextmanager
 def blocked(installation):
     """Within, nobody can write events."""
@@ -121,6 +126,8 @@ class Torture(unittest.TestCase):
                     deaths[self.round(server, users, asked, number)] += 1
                     compared = _ledger.compare(server, users, asked)
                     _ledger.probe(server, users, asked)
+                    if number % ROUNDS_OF_ONE_INSTALLATION == 0:
+                        found["listed to their user"] += _ledger.compare_logs(server, users[number % USERS])
                     server.stop()
                 except BaseException:
                     print(f"round {number} of seed {SEED} failed; the end of the log:\n{server.log()[-6000:]}")
@@ -148,7 +155,7 @@ class Torture(unittest.TestCase):
 
     def round(self, server, users, asked, number):
         """One life, its death, and the next start; gives the point at which it died."""
-        dice = random.Random(f"{SEED}/{number}")
+        dice = dice_of(number)
         self.provider.asked.clear()
         server.answers.clear()
         points = [KILL, *UNDER_LOAD, "drain"] if POINTS else [KILL, "drain"]
