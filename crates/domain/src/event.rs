@@ -186,6 +186,9 @@ pub const MAX_PARAMS_BYTES: usize = 2_000;
 
 /// `text` cut to at most `max_bytes`, at a character's edge and without controls.
 pub fn bounded(text: &str, max_bytes: usize) -> String {
+    if text.len() <= max_bytes && text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_control()) {
+        return text.to_owned();
+    }
     let mut kept = String::with_capacity(text.len().min(max_bytes));
     for c in text.chars() {
         if kept.len().saturating_add(c.len_utf8()) > max_bytes {

@@ -15,7 +15,7 @@ use actix_web::{
 };
 
 use crate::{
-    metrics_bind,
+    access, metrics_bind,
     problem::{self, Problem},
     request_id::{RequestId, X_REQUEST_ID},
     security_headers,
@@ -37,7 +37,7 @@ pub async fn boundary(
         None => RequestId(String::new()),
     };
     request.extensions_mut().insert(id.clone());
-    let (method, path) = (request.method().clone(), request.path().to_owned());
+    let method = request.method().clone();
     trailing_slash::trim(&mut request);
     if method == Method::HEAD {
         // Whatever can be got can be asked for its headers; the server beneath leaves the body out by itself.
@@ -48,14 +48,9 @@ pub async fn boundary(
     } else {
         next.call(request).await?.map_into_boxed_body()
     };
-    finish(&mut response, &path, &id);
-    let status = response.status().as_u16();
-    // The route, never the path: somebody's key may stand in it by mistake.
-    let route = response.request().match_pattern().unwrap_or_else(|| "unmatched".to_owned());
-    let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    tracing::info!(target: "tollgate::access", %method, route, status, ms, request_id = id.0, "answered");
-    let labels = [("endpoint", route), ("status", status.to_string())];
-    metrics::counter!("tollgate_requests_total", &labels).increment(1);
+    let request = response.request().clone();
+    finish(&mut response, request.path(), &id);
+    access::note(&response, &method, started, &id);
     Ok(response)
 }
 

@@ -9,6 +9,7 @@
 //! To add an endpoint: a file under `api/` with its path, its schema and a handler that takes, calls one use
 //! case on a pool and shows; a line in [`routes::GROUPS`]. The document follows by itself.
 
+mod access;
 pub mod api;
 mod boundary;
 pub mod client_address;

@@ -89,8 +89,9 @@ pub fn mount(config: &mut web::ServiceConfig) {
             std::iter::once(&group.prefix).chain(group.aliases).map(move |prefix| (*prefix, group))
         })
         .collect();
-    // A prefix takes all that begins with it: `/api/v1/auth/usage` must be asked before `/api/v1/auth`.
-    prefixed.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
+    // Whole paths first, the gate's among them. A prefix takes all that begins with it: `/api/v1/auth/usage`
+    // must be asked before `/api/v1/auth`.
+    prefixed.sort_by_key(|(prefix, _)| (!prefix.is_empty(), std::cmp::Reverse(prefix.len())));
     for (prefix, group) in prefixed {
         if prefix.is_empty() {
             (group.routes)(&mut ServiceConfig::new(config));

@@ -27,7 +27,9 @@ pub fn add(path: &str, headers: &mut HeaderMap) {
 }
 
 fn put(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
-    if !headers.contains_key(&name) {
-        headers.insert(name, HeaderValue::from_static(value));
+    // Few answers have one of these: it is put back, rather than looked for each time.
+    let own = headers.insert(name.clone(), HeaderValue::from_static(value)).next();
+    if let Some(own) = own {
+        headers.insert(name, own);
     }
 }

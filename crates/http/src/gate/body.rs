@@ -3,16 +3,18 @@
 
 use std::{
     cell::Cell,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 
 use actix_web::{HttpRequest, error::PayloadError, http::header, rt::time::timeout};
 use bytes::{Bytes, BytesMut};
-use futures::{Stream, StreamExt};
+use futures::{Stream, StreamExt, poll};
 use tollgate_gate::BodyError;
 
 use crate::extract;
@@ -87,7 +89,12 @@ pub async fn read(
     if declared.length.is_some_and(|length| length > limit) {
         return Err(BodyError::TooLarge(limit));
     }
-    timeout(MAX_BODY_TIME, collect(payload, limit, share)).await.unwrap_or(Err(BodyError::TooSlow))
+    let mut body = pin!(collect(payload, limit, share));
+    // Most bodies came with their heads: they need no timer.
+    if let Poll::Ready(body) = poll!(&mut body) {
+        return body;
+    }
+    timeout(MAX_BODY_TIME, body).await.unwrap_or(Err(BodyError::TooSlow))
 }
 
 async fn collect(
@@ -95,19 +102,25 @@ async fn collect(
     limit: usize,
     share: &Share,
 ) -> Result<Bytes, BodyError> {
-    let mut body = BytesMut::new();
+    let (mut body, mut longer) = (Bytes::new(), BytesMut::new());
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|error| match error {
             PayloadError::Incomplete(_) | PayloadError::Io(_) => BodyError::HalfSent,
             _ => BodyError::Broken,
         })?;
-        if body.len().saturating_add(chunk.len()) > limit {
+        if body.len().saturating_add(longer.len()).saturating_add(chunk.len()) > limit {
             return Err(BodyError::TooLarge(limit));
         }
         share.take(chunk.len())?;
-        body.extend_from_slice(&chunk);
+        // A body in one piece is not copied.
+        if body.is_empty() && longer.is_empty() {
+            body = chunk;
+        } else {
+            longer.extend_from_slice(&std::mem::take(&mut body));
+            longer.extend_from_slice(&chunk);
+        }
     }
-    Ok(body.freeze())
+    Ok(if longer.is_empty() { body } else { longer.freeze() })
 }
 
 /// The length that the request declares.

@@ -1,48 +1,83 @@
 //! How the caller's windows and quota stand, as headers: the older systems' names and the IETF's
 //! (draft-ietf-httpapi-ratelimit-headers-10).
 
+use std::fmt::{self, Write as _};
+
 use actix_web::http::header::{HeaderName, HeaderValue};
-use chrono::{SecondsFormat, TimeDelta};
+use bytes::BytesMut;
+use chrono::{Datelike as _, TimeDelta, Timelike as _};
 use tollgate_domain::{Time, window::WindowKind};
 use tollgate_gate::Metered;
 use tollgate_usage::Reading;
 
+const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const QUOTA_LIMIT: HeaderName = HeaderName::from_static("x-quota-limit");
+const QUOTA_REMAINING: HeaderName = HeaderName::from_static("x-quota-remaining");
+const QUOTA_RESET: HeaderName = HeaderName::from_static("x-quota-reset");
+/// How many headers there are at most.
+const MOST: usize = 14;
+/// About as many bytes as their values have.
+const BYTES: usize = 512;
+
 /// The headers that every gated answer to a known caller has.
 pub fn of(metered: &Metered, now: Time) -> Vec<(HeaderName, HeaderValue)> {
-    let mut headers = Vec::with_capacity(14);
-    let mut add = |name: &'static str, value: String| {
-        // Digits, dates and quoted names: always a header's characters.
-        if let Ok(value) = HeaderValue::try_from(value) {
-            headers.push((HeaderName::from_static(name), value));
-        }
-    };
+    let mut headers = Headers { text: BytesMut::with_capacity(BYTES), made: Vec::with_capacity(MOST) };
     for reading in &metered.readings {
         let [limit, remaining, reset] = names(reading.window);
-        add(limit, reading.limit.to_string());
-        add(remaining, reading.remaining().to_string());
-        add(reset, rfc3339(reading.resets_at.unwrap_or(now)));
+        headers.add(limit, |text| write!(text, "{}", reading.limit));
+        headers.add(remaining, |text| write!(text, "{}", reading.remaining()));
+        headers.add(reset, |text| rfc3339(text, reading.resets_at.unwrap_or(now)));
     }
-    add("ratelimit-policy", joined(metered, policy));
-    add("ratelimit", joined(metered, |reading| state(reading, now)));
+    headers.add(RATELIMIT_POLICY, |text| joined(text, metered, policy));
+    headers.add(RATELIMIT, |text| joined(text, metered, |text, reading| state(text, reading, now)));
     if let Some(quota) = &metered.quota {
-        add("x-quota-limit", quota.limit.to_string());
-        add("x-quota-remaining", quota.remaining().to_string());
-        add("x-quota-reset", rfc3339(quota.resets_at()));
+        headers.add(QUOTA_LIMIT, |text| write!(text, "{}", quota.limit));
+        headers.add(QUOTA_REMAINING, |text| write!(text, "{}", quota.remaining()));
+        headers.add(QUOTA_RESET, |text| rfc3339(text, quota.resets_at()));
     }
-    headers
+    headers.made
 }
 
-fn joined(metered: &Metered, each: impl Fn(&Reading) -> String) -> String {
-    metered.readings.iter().map(each).collect::<Vec<_>>().join(", ")
+/// Headers whose values share one piece of memory.
+struct Headers {
+    text: BytesMut,
+    made: Vec<(HeaderName, HeaderValue)>,
 }
 
-fn policy(reading: &Reading) -> String {
-    format!("\"{}\";q={};w={}", name(reading.window), reading.limit, reading.window.length_ms() / 1_000)
+impl Headers {
+    fn add(&mut self, name: HeaderName, write: impl FnOnce(&mut BytesMut) -> fmt::Result) {
+        // Neither fails: there is room for all, and digits, dates and quoted names are a header's characters.
+        if write(&mut self.text).is_ok()
+            && let Ok(value) = HeaderValue::from_maybe_shared(self.text.split().freeze())
+        {
+            self.made.push((name, value));
+        }
+    }
 }
 
-fn state(reading: &Reading, now: Time) -> String {
+fn joined(
+    text: &mut BytesMut,
+    metered: &Metered,
+    each: impl Fn(&mut BytesMut, &Reading) -> fmt::Result,
+) -> fmt::Result {
+    for (place, reading) in metered.readings.iter().enumerate() {
+        if place > 0 {
+            text.write_str(", ")?;
+        }
+        each(text, reading)?;
+    }
+    Ok(())
+}
+
+fn policy(text: &mut BytesMut, reading: &Reading) -> fmt::Result {
+    let seconds = reading.window.length_ms() / 1_000;
+    write!(text, "\"{}\";q={};w={seconds}", name(reading.window), reading.limit)
+}
+
+fn state(text: &mut BytesMut, reading: &Reading, now: Time) -> fmt::Result {
     let seconds = reading.resets_at.map_or(0, |reset| seconds_until(reset, now));
-    format!("\"{}\";r={};t={seconds}", name(reading.window), reading.remaining())
+    write!(text, "\"{}\";r={};t={seconds}", name(reading.window), reading.remaining())
 }
 
 /// Whole seconds until `then`, rounded up: who waits so long does not come too early.
@@ -52,9 +87,23 @@ fn seconds_until(then: Time, now: Time) -> i64 {
 }
 
 /// RFC 3339 in whole seconds, rounded up.
-fn rfc3339(time: Time) -> String {
+fn rfc3339(text: &mut BytesMut, time: Time) -> fmt::Result {
     let up = time.checked_add_signed(TimeDelta::microseconds(999_999)).unwrap_or(time);
-    up.to_rfc3339_opts(SecondsFormat::Secs, true)
+    let (day, clock) = (up.date_naive(), up.time());
+    write!(text, "{:04}-", day.year())?;
+    for (number, after) in [
+        (day.month(), "-"),
+        (day.day(), "T"),
+        (clock.hour(), ":"),
+        (clock.minute(), ":"),
+        (clock.second(), "Z"),
+    ] {
+        for digit in [number / 10, number % 10] {
+            text.write_char(char::from_digit(digit, 10).unwrap_or('0'))?;
+        }
+        text.write_str(after)?;
+    }
+    Ok(())
 }
 
 const fn name(window: WindowKind) -> &'static str {
@@ -65,14 +114,53 @@ const fn name(window: WindowKind) -> &'static str {
     }
 }
 
-const fn names(window: WindowKind) -> [&'static str; 3] {
+const fn names(window: WindowKind) -> [HeaderName; 3] {
     match window {
         WindowKind::Minute => {
-            ["x-ratelimit-limit-minute", "x-ratelimit-remaining-minute", "x-ratelimit-reset-minute"]
+            const {
+                [
+                    HeaderName::from_static("x-ratelimit-limit-minute"),
+                    HeaderName::from_static("x-ratelimit-remaining-minute"),
+                    HeaderName::from_static("x-ratelimit-reset-minute"),
+                ]
+            }
         }
         WindowKind::Hour => {
-            ["x-ratelimit-limit-hour", "x-ratelimit-remaining-hour", "x-ratelimit-reset-hour"]
+            const {
+                [
+                    HeaderName::from_static("x-ratelimit-limit-hour"),
+                    HeaderName::from_static("x-ratelimit-remaining-hour"),
+                    HeaderName::from_static("x-ratelimit-reset-hour"),
+                ]
+            }
         }
-        WindowKind::Day => ["x-ratelimit-limit-day", "x-ratelimit-remaining-day", "x-ratelimit-reset-day"],
+        WindowKind::Day => {
+            const {
+                [
+                    HeaderName::from_static("x-ratelimit-limit-day"),
+                    HeaderName::from_static("x-ratelimit-remaining-day"),
+                    HeaderName::from_static("x-ratelimit-reset-day"),
+                ]
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(time: &str) -> String {
+        let mut text = BytesMut::new();
+        rfc3339(&mut text, time.parse().unwrap()).unwrap();
+        String::from_utf8(text.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn resets_are_rounded_up_to_whole_seconds() {
+        assert_eq!(text("2026-11-21T09:08:07Z"), "2026-11-21T09:08:07Z");
+        assert_eq!(text("2026-11-21T09:08:07.000001Z"), "2026-11-21T09:08:08Z");
+        assert_eq!(text("2026-12-31T23:59:59.5Z"), "2027-01-01T00:00:00Z");
+        assert_eq!(text("0987-01-02T03:04:05Z"), "0987-01-02T03:04:05Z");
     }
 }
