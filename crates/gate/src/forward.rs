@@ -9,12 +9,11 @@ use serde::Serialize;
 use tollgate_usage::TooLate;
 
 use crate::{
-    Line, Refusal, UpstreamAnswer, UpstreamError, UpstreamRequest, event,
+    Endpoint, Line, Refusal, UpstreamAnswer, UpstreamError, UpstreamRequest, event,
     limit::{Job, Work},
     reply::{Chunks, Gone, Metered, ReplyTo},
     reserve::Hold,
     upstream::{Completion, ProviderError},
-    usage,
 };
 #[cfg(test)]
 pub(crate) use beat::{BEAT, CLIENT_PAUSE};
@@ -89,6 +88,7 @@ impl Line {
             path: "/chat/completions",
             body,
             stream: job.request.stream,
+            needs_text: job.endpoint == Endpoint::LlmCompletion,
         };
         open.take_off(job.request.prompt.clone());
         let answer = reply.unless_gone(open.during(self.upstream.send(request))).await;
@@ -98,7 +98,7 @@ impl Line {
             Ok(Err(error)) => refuse(open, error.into(), reply),
             Ok(Ok(UpstreamAnswer::Refused(error))) => refuse(open, refusal_of(error), reply),
             Ok(Ok(UpstreamAnswer::Whole(completion))) => {
-                let told = completion.usage.as_ref().and_then(usage::from_report).is_some();
+                let told = completion.usage.is_some_and(|usage| usage.suffices());
                 open.observe(if told { "" } else { &completion.text }, completion.usage);
                 open.count_long().await;
                 Ending::Whole { job, completion, reply }

@@ -20,6 +20,7 @@ mod fixture;
 mod forward;
 mod limit;
 pub mod line;
+mod metric;
 mod record;
 pub mod refusal;
 pub mod reply;

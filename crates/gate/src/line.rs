@@ -10,6 +10,7 @@ use tollgate_usage::{Meter, Recorder};
 
 use crate::{
     Authenticator, Blocking, Call, Catalogue, Refusal, Reply, Timer, Upstream,
+    metric::OPEN_REQUESTS,
     reply::{Metered, ReplyTo},
 };
 
@@ -113,14 +114,14 @@ struct Counted;
 
 impl Counted {
     fn new() -> Self {
-        metrics::gauge!("tollgate_open_requests").increment(1);
+        OPEN_REQUESTS.increment(1);
         Self
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        metrics::gauge!("tollgate_open_requests").decrement(1);
+        OPEN_REQUESTS.decrement(1);
     }
 }
 

@@ -9,6 +9,7 @@ use crate::{
     Endpoint, Line, Refusal,
     forward::{Closed, Ending, Flight, Open},
     limit::Job,
+    metric,
     reply::{Gone, Metered, Reply},
     settle::{Bill, Plain},
 };
@@ -104,6 +105,5 @@ fn error_event(refusal: &Refusal) -> String {
 
 fn count(open: &Open) {
     let seconds = std::time::Duration::from_millis(open.event.duration_ms);
-    metrics::histogram!("tollgate_request_duration_seconds", "endpoint" => open.event.endpoint.clone())
-        .record(seconds);
+    metric::request_duration(&open.event.endpoint).record(seconds);
 }

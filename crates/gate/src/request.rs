@@ -61,9 +61,9 @@ impl Request {
         let thinking = reader.thinking(MAX_OUTPUT_TOKENS);
         reader.other_spellings();
         reader.tools();
-        reader.messages();
+        let messages = reader.messages();
         reader.finish()?;
-        let prompt = Prompt::of(&fields)?;
+        let prompt = Prompt::of(&fields, &messages)?;
         Ok(Self {
             model,
             stream,

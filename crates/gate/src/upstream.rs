@@ -6,6 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::{future::LocalBoxFuture, stream::LocalBoxStream};
 
+use crate::usage;
+
 /// A request to a provider, in OpenAI's shape.
 #[derive(Debug, Clone)]
 pub struct UpstreamRequest {
@@ -17,6 +19,8 @@ pub struct UpstreamRequest {
     pub body: Bytes,
     /// Whether a stream of events is asked for.
     pub stream: bool,
+    /// Whether the text of a whole answer is needed even where the provider says what it used.
+    pub needs_text: bool,
 }
 
 /// What a provider said it used. Absent is `None`, an explicit 0 is 0.
@@ -34,6 +38,13 @@ pub struct ReportedUsage {
     pub reasoning: Option<u64>,
 }
 
+impl ReportedUsage {
+    /// Whether it says all that is charged: then nobody counts the text.
+    pub fn suffices(&self) -> bool {
+        usage::from_report(self).is_some()
+    }
+}
+
 /// A whole answer.
 #[derive(Debug, Clone)]
 pub struct Completion {
@@ -41,9 +52,10 @@ pub struct Completion {
     pub body: Bytes,
     /// The provider's id of the answer.
     pub id: Option<String>,
-    /// The text of every choice, one after the other, reasoning and tool calls among it.
+    /// The text of every choice, one after the other, reasoning and tool calls among it; empty where nobody
+    /// needs it ([`UpstreamRequest::needs_text`], [`ReportedUsage::suffices`]).
     pub text: String,
-    /// The text of the first choice's message alone.
+    /// The text of the first choice's message alone; empty likewise.
     pub content: String,
     /// What it used, if it said so.
     pub usage: Option<ReportedUsage>,

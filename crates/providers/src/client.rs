@@ -1,26 +1,22 @@
 //! The client that calls providers: one for each worker, its connections stay there.
 
-use std::{error::Error, io, sync::Arc, time::Duration};
+use std::{collections::HashMap, error::Error, io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::{FutureExt, future::LocalBoxFuture};
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Response,
-    header::{
-        ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, USER_AGENT,
-    },
+    HeaderMap, Method, Request, Response,
+    header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER},
 };
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::{TokioExecutor, TokioTimer},
-};
+use hyper_rustls::HttpsConnectorBuilder;
+use hyper_util::client::legacy::connect::HttpConnector;
 use tokio::time::timeout;
 use tollgate_gate::upstream::{ProviderError, Upstream, UpstreamAnswer, UpstreamError, UpstreamRequest};
 
 use crate::{
+    connections::{Connections, Failure, Lease},
     openai,
     provider::{Endpoint, Providers, Target},
     stream,
@@ -29,20 +25,13 @@ use crate::{
 
 /// How long a connection may take to come about, TLS apart.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long an unused connection is kept: shorter than what servers usually keep.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
-/// How many unused connections to one host a worker keeps.
-const MAX_IDLE_PER_HOST: usize = 256;
-
-const AGENT: &str = concat!("tollgate/", env!("CARGO_PKG_VERSION"));
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 const IDENTITY: &str = "identity";
 
 /// The port to providers over HTTP/1.1. Made on the thread of the worker that uses it.
 pub struct HttpUpstream {
     providers: Arc<Providers>,
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    /// By the provider's name.
+    connections: HashMap<String, Connections>,
 }
 
 impl HttpUpstream {
@@ -57,12 +46,13 @@ impl HttpUpstream {
             .https_or_http()
             .enable_http1()
             .wrap_connector(tcp);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .pool_max_idle_per_host(MAX_IDLE_PER_HOST)
-            .build(connector);
-        Self { providers, client }
+        let connections = providers
+            .endpoints()
+            .map(|(name, endpoint)| {
+                (name.to_owned(), Connections::new(connector.clone(), endpoint.base().clone()))
+            })
+            .collect();
+        Self { providers, connections }
     }
 
     async fn call(
@@ -70,23 +60,29 @@ impl HttpUpstream {
         endpoint: &Arc<Endpoint>,
         request: UpstreamRequest,
     ) -> Result<UpstreamAnswer, UpstreamError> {
-        let stream = request.stream;
-        let call = self.client.request(outgoing(endpoint, request)?);
-        let response = timeout(endpoint.timeout, call)
+        let UpstreamRequest { stream, needs_text, .. } = request;
+        let connections = self.connections.get(&*request.provider).ok_or_else(unknown)?;
+        let call = connections.call(outgoing(endpoint, request)?);
+        let (response, lease) = timeout(endpoint.timeout, call)
             .await
             .map_err(|_elapsed| UpstreamError::Timeout)?
             .map_err(|error| failure(&error))?;
         if !response.status().is_success() {
-            return Ok(UpstreamAnswer::Refused(refusal(response, endpoint).await));
+            return Ok(UpstreamAnswer::Refused(refusal(response, lease, endpoint).await));
         }
         if is_encoded(response.headers()) {
             return Err(UpstreamError::Unreadable("it is compressed although that was declined".to_owned()));
         }
         if stream && is_event_stream(response.headers()) {
-            return Ok(UpstreamAnswer::Stream(stream::frames(response.into_body(), Arc::clone(endpoint))));
+            return Ok(UpstreamAnswer::Stream(stream::frames(
+                response.into_body(),
+                lease,
+                Arc::clone(endpoint),
+            )));
         }
         let body = read(response.into_body(), MAX_ANSWER_BYTES, endpoint.timeout).await?;
-        openai::completion(endpoint.redactor.bytes(body)).map(UpstreamAnswer::Whole)
+        lease.done();
+        openai::completion(endpoint.redactor.bytes(body), needs_text).map(UpstreamAnswer::Whole)
     }
 }
 
@@ -94,7 +90,7 @@ impl Upstream for HttpUpstream {
     fn send(&self, request: UpstreamRequest) -> LocalBoxFuture<'_, Result<UpstreamAnswer, UpstreamError>> {
         async move {
             match self.providers.get(&request.provider) {
-                None => Err(UpstreamError::Unreachable("no provider of that name is configured".to_owned())),
+                None => Err(unknown()),
                 Some(Target::Echo(echo)) => echo.answer(&request),
                 Some(Target::OpenAi(endpoint)) => self.call(endpoint, request).await,
             }
@@ -103,29 +99,31 @@ impl Upstream for HttpUpstream {
     }
 }
 
-/// The call. It carries these headers and no others: nothing of the caller's goes out.
+fn unknown() -> UpstreamError {
+    UpstreamError::Unreachable("no provider of that name is configured".to_owned())
+}
+
+/// The call. It carries the endpoint's headers and no others: nothing of the caller's goes out.
 fn outgoing(endpoint: &Endpoint, request: UpstreamRequest) -> Result<Request<Full<Bytes>>, UpstreamError> {
     let wrong = |_error: http::Error| UpstreamError::Unreachable("its address makes no URL".to_owned());
-    let mut call = Request::builder()
-        .method(Method::POST)
-        .uri(endpoint.uri(request.path).map_err(wrong)?)
-        .header(CONTENT_TYPE, JSON)
-        .header(ACCEPT, if request.stream { EVENT_STREAM } else { JSON })
-        .header(ACCEPT_ENCODING, IDENTITY)
-        .header(USER_AGENT, AGENT);
-    if let Some(authorization) = &endpoint.authorization {
-        call = call.header(AUTHORIZATION, authorization);
-    }
-    call.body(Full::new(request.body)).map_err(wrong)
+    let mut call = Request::new(Full::new(request.body));
+    *call.method_mut() = Method::POST;
+    *call.uri_mut() = endpoint.target(request.path).map_err(wrong)?;
+    *call.headers_mut() = endpoint.headers(request.stream).clone();
+    Ok(call)
 }
 
 /// What a provider says that refuses. Its status counts; a body that cannot be had in time is one that says
 /// nothing.
-async fn refusal(response: Response<Incoming>, endpoint: &Endpoint) -> ProviderError {
+async fn refusal(response: Response<Incoming>, lease: Lease, endpoint: &Endpoint) -> ProviderError {
     let status = response.status().as_u16();
     let retry_after_seconds = retry_after(response.headers());
     let body = read(response.into_body(), MAX_ERROR_BYTES, endpoint.timeout);
-    let body = timeout(endpoint.timeout, body).await.ok().and_then(Result::ok).unwrap_or_default();
+    let body = timeout(endpoint.timeout, body).await.ok().and_then(Result::ok);
+    if body.is_some() {
+        lease.done();
+    }
+    let body = body.unwrap_or_default();
     ProviderError { retry_after_seconds, ..openai::error(status, &body, &endpoint.redactor) }
 }
 
@@ -147,10 +145,11 @@ fn is_encoded(headers: &HeaderMap) -> bool {
 }
 
 /// Why there is no answer, in words of our own: what libraries say may name addresses.
-fn failure(error: &hyper_util::client::legacy::Error) -> UpstreamError {
-    if error.is_connect() {
-        return UpstreamError::Unreachable(connect_failure(error));
-    }
+fn failure(failure: &Failure) -> UpstreamError {
+    let error = match failure {
+        Failure::Connect(error) => return UpstreamError::Unreachable(connect_failure(&**error)),
+        Failure::Call(error) => error,
+    };
     let garbled = causes(error).any(|cause| cause.downcast_ref().is_some_and(hyper::Error::is_parse));
     if garbled {
         return UpstreamError::Unreadable("it is not HTTP".to_owned());
@@ -158,7 +157,7 @@ fn failure(error: &hyper_util::client::legacy::Error) -> UpstreamError {
     UpstreamError::Broken("the connection ended before the answer".to_owned())
 }
 
-fn connect_failure(error: &hyper_util::client::legacy::Error) -> String {
+fn connect_failure(error: &(dyn Error + 'static)) -> String {
     for cause in causes(error) {
         if cause.to_string() == "dns error" {
             return "its name cannot be resolved".to_owned();

@@ -129,7 +129,8 @@ impl Echo {
             let events = events(head, outputs, usage);
             return Ok(UpstreamAnswer::Stream(stream::iter(events.map(openai::frame).map(Ok)).boxed_local()));
         }
-        openai::completion(Bytes::from(head.whole(&outputs, &usage).to_string())).map(UpstreamAnswer::Whole)
+        openai::completion(Bytes::from(head.whole(&outputs, &usage).to_string()), true)
+            .map(UpstreamAnswer::Whole)
     }
 
     fn head(&self, chat: bool, ask: &Ask) -> Head {

@@ -12,6 +12,7 @@
 //! turns its answers into the port's, and send to it from `client.rs`.
 
 mod client;
+mod connections;
 mod echo;
 mod openai;
 mod provider;

@@ -54,17 +54,18 @@ fn cut(text: &str, chars: usize) -> String {
     text.chars().take(chars).collect()
 }
 
-/// Reads a whole answer.
+/// Reads a whole answer; its text only where `needs_text`, or where it does not say what was used.
 ///
 /// # Errors
 /// `Unreadable` where it is not a JSON object, or an error.
-pub fn completion(body: Bytes) -> Result<Completion, UpstreamError> {
+pub fn completion(body: Bytes, needs_text: bool) -> Result<Completion, UpstreamError> {
     let answer: Answer<'_> = object(&body).ok_or_else(|| unreadable(&body))?;
     if answer.error.is_some() && text::is_empty(answer.choices) {
         return Err(UpstreamError::Unreadable("an error with a status of success".to_owned()));
     }
-    let (text, content) = text::of(answer.choices);
     let (id, usage) = (name(answer.id), answer.usage.and_then(usage::of));
+    let told = usage.is_some_and(|usage| usage.suffices());
+    let (text, content) = if told && !needs_text { Default::default() } else { text::of(answer.choices) };
     Ok(Completion { id, text, content, usage, body })
 }
 

@@ -2,13 +2,22 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use http::{HeaderValue, Uri, uri::Scheme};
+use http::{
+    HeaderMap, HeaderValue, Uri,
+    header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT},
+    uri::{Authority, Scheme},
+};
 use hyper_rustls::ConfigBuilderExt;
 use rustls::ClientConfig;
 use secrecy::{ExposeSecret, SecretString};
 use tollgate_domain::Clock;
 
 use crate::{echo::Echo, redact::Redactor};
+
+/// How calls name their program.
+pub(crate) const AGENT: &str = concat!("tollgate/", env!("CARGO_PKG_VERSION"));
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 
 /// One provider, as configured.
 #[derive(Debug, Clone)]
@@ -75,7 +84,10 @@ pub(crate) enum Target {
 /// An address with what is needed to call it.
 pub(crate) struct Endpoint {
     base: Uri,
-    pub(crate) authorization: Option<HeaderValue>,
+    /// Of calls for whole answers.
+    headers: HeaderMap,
+    /// Of calls for streams.
+    stream_headers: HeaderMap,
     pub(crate) timeout: Duration,
     pub(crate) redactor: Redactor,
 }
@@ -111,6 +123,14 @@ impl Providers {
         self.by_name.get(name)
     }
 
+    /// Those that are called over the network, with their names.
+    pub(crate) fn endpoints(&self) -> impl Iterator<Item = (&str, &Endpoint)> {
+        self.by_name.iter().filter_map(|(name, target)| match target {
+            Target::OpenAi(endpoint) => Some((name.as_str(), &**endpoint)),
+            Target::Echo(_) => None,
+        })
+    }
+
     pub(crate) fn tls(&self) -> ClientConfig {
         self.tls.clone()
     }
@@ -135,21 +155,58 @@ impl Endpoint {
         let base =
             base(base_url).map_err(|reason| ProvidersError::BaseUrl { name: name.to_owned(), reason })?;
         let key = api_key.map(ExposeSecret::expose_secret).filter(|key| !key.is_empty());
+        let authorization = key.map(|key| bearer(name, key)).transpose()?;
+        let headers = |accept| headers(&base, authorization.as_ref(), accept);
         Ok(Self {
+            headers: headers(JSON),
+            stream_headers: headers(EVENT_STREAM),
             base,
-            authorization: key.map(|key| bearer(name, key)).transpose()?,
             timeout,
             redactor: Redactor::new(key),
         })
     }
 
-    /// The address of `path` below the base.
-    pub(crate) fn uri(&self, path: &str) -> Result<Uri, http::Error> {
-        let mut parts = self.base.clone().into_parts();
-        let below = format!("{}{path}", self.base.path().trim_end_matches('/'));
-        parts.path_and_query = Some(below.parse()?);
-        Ok(Uri::from_parts(parts)?)
+    /// The base of its paths.
+    pub(crate) const fn base(&self) -> &Uri {
+        &self.base
     }
+
+    /// `path` below the base, as it stands in a request to the server there.
+    pub(crate) fn target(&self, path: &str) -> Result<Uri, http::Error> {
+        let base = self.base.path().trim_end_matches('/');
+        Ok(Uri::try_from([base, path].concat())?)
+    }
+
+    /// The headers of calls.
+    pub(crate) const fn headers(&self, stream: bool) -> &HeaderMap {
+        if stream { &self.stream_headers } else { &self.headers }
+    }
+}
+
+fn headers(base: &Uri, authorization: Option<&HeaderValue>, accept: HeaderValue) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    if let Some(host) = host(base) {
+        headers.insert(HOST, host);
+    }
+    headers.insert(CONTENT_TYPE, JSON);
+    headers.insert(ACCEPT, accept);
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+    if let Some(authorization) = authorization {
+        headers.insert(AUTHORIZATION, authorization.clone());
+    }
+    headers
+}
+
+/// Who is asked: the host, and the port unless it is the scheme's own.
+fn host(base: &Uri) -> Option<HeaderValue> {
+    let usual = if base.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 };
+    let port = base.port_u16().filter(|port| *port != usual);
+    let host = match port {
+        Some(_) => base.authority().map(Authority::as_str)?,
+        None => base.host()?,
+    };
+    HeaderValue::from_str(host).ok()
 }
 
 fn base(text: &str) -> Result<Uri, &'static str> {
@@ -217,13 +274,19 @@ mod tests {
 
     #[test]
     fn paths_lie_below_the_base() {
-        for (base, whole) in [
-            ("http://a/v1", "http://a/v1/chat/completions"),
-            ("http://a/v1/", "http://a/v1/chat/completions"),
-            ("http://a:81", "http://a:81/chat/completions"),
+        for (base, host, target) in [
+            ("http://a/v1", "a", "/v1/chat/completions"),
+            ("http://a/v1/", "a", "/v1/chat/completions"),
+            ("http://a:81", "a:81", "/chat/completions"),
+            ("http://a:80", "a", "/chat/completions"),
+            ("https://a:443/v1", "a", "/v1/chat/completions"),
+            ("https://a:80/v1", "a:80", "/v1/chat/completions"),
+            ("http://[::1]:1/v1", "[::1]:1", "/v1/chat/completions"),
+            ("http://[::1]/v1", "[::1]", "/v1/chat/completions"),
         ] {
             let endpoint = Endpoint::new("a", base, None, Duration::from_secs(1)).unwrap();
-            assert_eq!(endpoint.uri("/chat/completions").unwrap(), whole);
+            assert_eq!(endpoint.target("/chat/completions").unwrap(), target);
+            assert_eq!(endpoint.headers(false)[HOST], host, "{base}");
         }
     }
 
@@ -233,6 +296,6 @@ mod tests {
         let provider = provider("a", "http://a", key);
         assert!(!format!("{provider:?}").contains(key));
         let endpoint = Endpoint::new("a", "http://a", Some(&SecretString::from(key)), Duration::from_secs(1));
-        assert!(!format!("{:?}", endpoint.unwrap().authorization).contains(key));
+        assert!(!format!("{:?}", endpoint.unwrap().headers(true)).contains(key));
     }
 }

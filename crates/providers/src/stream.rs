@@ -9,6 +9,7 @@ use tokio::time::timeout;
 use tollgate_gate::upstream::{Frame, FrameKind, UpstreamError};
 
 use crate::{
+    connections::Lease,
     openai,
     provider::Endpoint,
     sse::{Event, MAX_EVENT_BYTES, MAX_STREAM_BYTES, Parser, TooLong},
@@ -23,9 +24,10 @@ const DRAIN_PIECES: usize = 16;
 /// The frames of `body` up to its end marker, its end or the first error, whichever comes first.
 pub fn frames(
     body: Incoming,
+    lease: Lease,
     endpoint: Arc<Endpoint>,
 ) -> LocalBoxStream<'static, Result<Frame, UpstreamError>> {
-    let reader = Reader { body, parser: Parser::default(), endpoint };
+    let reader = Reader { body, lease, parser: Parser::default(), endpoint };
     stream::unfold(Some(reader), |reader| async {
         let mut reader = reader?;
         match reader.next().await {
@@ -43,6 +45,7 @@ pub fn frames(
 
 struct Reader {
     body: Incoming,
+    lease: Lease,
     parser: Parser,
     endpoint: Arc<Endpoint>,
 }
@@ -74,14 +77,16 @@ impl Reader {
     /// Reads what little follows the end marker beside everything else: only a body read to its end leaves
     /// a connection that can be used again.
     fn end(self) {
-        let mut body = self.body;
+        let Self { mut body, lease, .. } = self;
         if let Some(None) = body.frame().now_or_never() {
-            return;
+            return lease.done();
         }
         let drain = async move {
             for _ in 0..DRAIN_PIECES {
-                if !matches!(body.frame().await, Some(Ok(_))) {
-                    break;
+                match body.frame().await {
+                    Some(Ok(_)) => {}
+                    Some(Err(_)) => break,
+                    None => return lease.done(),
                 }
             }
         };

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use futures::FutureExt;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use tokio::time::timeout;
@@ -43,7 +44,11 @@ pub async fn read(mut body: Incoming, max_bytes: usize, pause: Duration) -> Resu
 /// `Timeout` or `Broken`.
 pub async fn next_piece(body: &mut Incoming, pause: Duration) -> Result<Option<Bytes>, UpstreamError> {
     loop {
-        let frame = timeout(pause, body.frame()).await.map_err(|_elapsed| UpstreamError::Timeout)?;
+        // What is there already needs no timer.
+        let frame = match body.frame().now_or_never() {
+            Some(frame) => frame,
+            None => timeout(pause, body.frame()).await.map_err(|_elapsed| UpstreamError::Timeout)?,
+        };
         match frame {
             None => return Ok(None),
             Some(Err(error)) => return Err(broken(&error)),

@@ -9,6 +9,7 @@ use super::beat::Beat;
 use crate::{
     Timer, blocking, event,
     line::Shared,
+    metric,
     request::Prompt,
     tokenizer,
     upstream::ReportedUsage,
@@ -26,6 +27,8 @@ pub(crate) struct Open {
     shared: Arc<Shared>,
     /// Gone once settled.
     owed: Option<(Ticket, Place)>,
+    /// Tokens held at admission.
+    held: u64,
     pub event: UsageEvent,
     /// Set when the request went upstream: from then on it may cost.
     flown: Option<Flown>,
@@ -51,7 +54,8 @@ impl Open {
         place: Place,
         event: UsageEvent,
     ) -> Self {
-        Self { shared, owed: Some((ticket, place)), event, flown: None, beat: Beat::new(timer) }
+        let (held, owed, beat) = (ticket.held, Some((ticket, place)), Beat::new(timer));
+        Self { shared, owed, held, event, flown: None, beat }
     }
 
     /// The request goes upstream now.
@@ -98,9 +102,9 @@ impl Open {
     /// Notes that the upstream has answered, or failed to, and how long that took.
     pub fn note_first_byte(&mut self) {
         self.note_upstream_time();
-        let provider = self.event.provider.clone().unwrap_or_default();
         let waited = Duration::from_millis(self.event.upstream_ms.unwrap_or(0));
-        metrics::histogram!("tollgate_upstream_seconds", "provider" => provider).record(waited);
+        let provider = self.event.provider.as_deref().unwrap_or_default();
+        metric::of_provider(provider).upstream.record(waited);
     }
 
     /// Notes how long the upstream has had until now.
@@ -138,22 +142,17 @@ impl Open {
     /// What operators must hear of: prices unknown, providers that use more than they were sent.
     fn report(&self, unpriced: bool) {
         let Some(used) = self.event.tokens.total() else { return };
-        self.count_tokens("prompt", self.event.tokens.prompt);
-        self.count_tokens("completion", self.event.tokens.completion);
+        let counted = metric::of_provider(self.event.provider.as_deref().unwrap_or_default());
+        counted.prompt_tokens.increment(self.event.tokens.prompt.unwrap_or(0));
+        counted.completion_tokens.increment(self.event.tokens.completion.unwrap_or(0));
         let (model, provider) = (self.event.model.as_deref(), self.event.provider.as_deref());
         if unpriced {
             tracing::warn!(model, "no price is known for this model: its cost is recorded as unknown");
         }
-        let held = self.owed.as_ref().map_or(0, |(ticket, _)| ticket.held);
+        let held = self.held;
         if used > held {
             tracing::warn!(model, provider, used, held, "the provider used more than the limit it was sent");
         }
-    }
-
-    fn count_tokens(&self, kind: &'static str, tokens: Option<u64>) {
-        let labels =
-            [("provider", self.event.provider.clone().unwrap_or_default()), ("kind", kind.to_owned())];
-        metrics::counter!("tollgate_tokens_total", &labels).increment(tokens.unwrap_or(0));
     }
 
     /// What the ticket is swapped for.

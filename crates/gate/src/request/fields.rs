@@ -17,33 +17,43 @@ pub fn parse(body: &[u8]) -> Result<Fields, Refusal> {
     json::object(body).map_err(Refusal::Malformed)
 }
 
-/// Scalars under names that carry no content, and how many messages there are.
+/// Names that carry no content, in their order.
+const SHOWN: [&str; 13] = [
+    "frequency_penalty",
+    "logprobs",
+    "max_completion_tokens",
+    "max_tokens",
+    "n",
+    "presence_penalty",
+    "reasoning_effort",
+    "seed",
+    "stream",
+    "temperature",
+    "top_k",
+    "top_logprobs",
+    "top_p",
+];
+/// The longest value that is shown, in bytes.
+const MAX_SHOWN_BYTES: usize = 32;
+
+/// Scalars under names that carry no content: a JSON object.
 pub fn summary(fields: &Fields) -> String {
-    const SHOWN: [&str; 13] = [
-        "frequency_penalty",
-        "logprobs",
-        "max_completion_tokens",
-        "max_tokens",
-        "n",
-        "presence_penalty",
-        "reasoning_effort",
-        "seed",
-        "stream",
-        "temperature",
-        "top_k",
-        "top_logprobs",
-        "top_p",
-    ];
-    let shown: Vec<_> = SHOWN
-        .iter()
-        .filter_map(|name| fields.get(*name).map(|value| (name, value.get())))
-        .filter(|(_, value)| value.len() <= 32 && !value.starts_with(['{', '[']))
-        // What comes in as JSON need not be readable to everybody later: 1e999, half a character.
-        .filter(|(_, value)| serde_json::from_str::<serde_json::Value>(value).is_ok())
-        .map(|(name, value)| format!("\"{name}\":{value}"))
-        .collect();
-    let summary = format!("{{{}}}", shown.join(","));
+    let mut summary = String::from("{");
+    for (name, value) in fields.iter().map(|(name, value)| (name.as_str(), value.get())) {
+        if SHOWN.binary_search(&name).is_ok() && is_shown(value) {
+            let comma = if summary.len() > 1 { "," } else { "" };
+            summary.extend([comma, "\"", name, "\":", value]);
+        }
+    }
+    summary.push('}');
     if summary.len() <= MAX_PARAMS_BYTES { summary } else { "{}".to_owned() }
+}
+
+/// What comes in as JSON need not be readable to everybody later: 1e999, half a character.
+fn is_shown(value: &str) -> bool {
+    value.len() <= MAX_SHOWN_BYTES
+        && !value.starts_with(['{', '['])
+        && serde_json::from_str::<serde_json::Value>(value).is_ok()
 }
 
 /// Reads fields and gathers what is wrong with them.
@@ -52,13 +62,23 @@ pub struct Reader<'a> {
     errors: Vec<FieldError>,
 }
 
-/// A message, as far as it is checked.
+/// A message, as far as anybody looks into it.
+pub struct Message<'a> {
+    /// All of it.
+    pub raw: &'a RawValue,
+    pub content: Option<&'a RawValue>,
+    /// An earlier spoken answer, by its id.
+    pub audio: Option<&'a RawValue>,
+}
+
 #[derive(Deserialize)]
-struct Message<'a> {
+struct MessageFields<'a> {
     #[serde(borrow)]
     role: Option<&'a RawValue>,
     #[serde(borrow)]
     content: Option<&'a RawValue>,
+    #[serde(borrow)]
+    audio: Option<&'a RawValue>,
 }
 
 /// Names on whose values the hold depends.
@@ -94,9 +114,9 @@ impl<'a> Reader<'a> {
     /// those that have names of their own.
     pub fn other_spellings(&mut self) {
         for name in self.fields.keys() {
-            let lower = name.to_ascii_lowercase();
-            let other_case = *name != lower && INTERPRETED.contains(&lower.as_str());
-            if other_case || OTHER_LIMITS.contains(&lower.as_str()) {
+            let spells = |known: &&str| name.eq_ignore_ascii_case(known);
+            let other_case = INTERPRETED.iter().any(|known| spells(known) && name != known);
+            if other_case || OTHER_LIMITS.iter().any(spells) {
                 self.wrong(name.as_str(), "not_taken", "say it under OpenAI's name, such as max_tokens");
             }
         }
@@ -118,17 +138,17 @@ impl<'a> Reader<'a> {
     }
 
     fn integer_of(&mut self, name: &str, text: &str, least: u64, most: u64) -> Option<u64> {
-        let message = format!("must be a whole number from {least} to {most}");
+        let message = || format!("must be a whole number from {least} to {most}");
         match serde_json::from_str::<i128>(text) {
             Ok(number) => {
                 let fitting = u64::try_from(number).ok().filter(|n| (least..=most).contains(n));
                 if fitting.is_none() {
-                    self.wrong(name, "out_of_range", message);
+                    self.wrong(name, "out_of_range", message());
                 }
                 fitting
             }
             Err(_not_an_integer) => {
-                self.wrong(name, "wrong_type", message);
+                self.wrong(name, "wrong_type", message());
                 None
             }
         }
@@ -204,39 +224,48 @@ impl<'a> Reader<'a> {
     }
 
     /// `messages` must be a list of at least one object with a role.
-    pub fn messages(&mut self) {
+    pub fn messages(&mut self) -> Vec<Message<'a>> {
         let Some(text) = self.present("messages") else {
-            return self.wrong("messages", "missing", "give at least one message");
+            self.wrong("messages", "missing", "give at least one message");
+            return Vec::new();
         };
         if !text.starts_with('[') {
-            return self.wrong("messages", "wrong_type", "must be a list of messages");
+            self.wrong("messages", "wrong_type", "must be a list of messages");
+            return Vec::new();
         }
         let messages = json::list(text).unwrap_or_default();
         if messages.is_empty() {
             self.wrong("messages", "out_of_range", format!("must have 1 to {MAX_ITEMS} messages"));
         }
-        for (at, message) in messages.into_iter().enumerate() {
-            self.message(at, message);
-        }
+        let read = |(at, raw)| self.message(at, raw);
+        messages.into_iter().enumerate().filter_map(read).collect()
     }
 
-    fn message(&mut self, at: usize, message: &RawValue) {
-        let field = format!("messages[{at}]");
-        let object = message.get().starts_with('{');
-        let parsed = serde_json::from_str::<Message<'_>>(message.get()).ok().filter(|_| object);
-        let Some(message) = parsed else {
-            return self.wrong(field, "wrong_type", "must be an object with `role` and `content`");
+    fn message(&mut self, at: usize, raw: &'a RawValue) -> Option<Message<'a>> {
+        let object = raw.get().starts_with('{');
+        let parsed = serde_json::from_str::<MessageFields<'_>>(raw.get()).ok().filter(|_| object);
+        let Some(MessageFields { role, content, audio }) = parsed else {
+            self.wrong(
+                format!("messages[{at}]"),
+                "wrong_type",
+                "must be an object with `role` and `content`",
+            );
+            return None;
         };
-        if !message.role.is_some_and(|role| role.get().starts_with('"') && role.get().len() > 2) {
-            self.wrong(format!("{field}.role"), "missing", "must be a role such as \"user\"");
+        if !role.is_some_and(|role| role.get().starts_with('"') && role.get().len() > 2) {
+            self.wrong(format!("messages[{at}].role"), "missing", "must be a role such as \"user\"");
         }
-        let content = message.content.map_or("null", RawValue::get);
+        self.content(at, content.map_or("null", RawValue::get));
+        Some(Message { raw, content, audio })
+    }
+
+    fn content(&mut self, at: usize, content: &str) {
         if !content.starts_with(['"', '[']) && content != "null" {
-            self.wrong(format!("{field}.content"), "wrong_type", "must be a text or a list of parts");
+            self.wrong(format!("messages[{at}].content"), "wrong_type", "must be a text or a list of parts");
         }
         if content.starts_with('[') && json::list(content).is_none() {
             self.wrong(
-                format!("{field}.content"),
+                format!("messages[{at}].content"),
                 "out_of_range",
                 format!("must have at most {MAX_ITEMS} parts"),
             );

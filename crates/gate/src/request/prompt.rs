@@ -7,7 +7,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tollgate_domain::event::{MAX_SHORT_TEXT_BYTES, bounded};
 
-use super::json::{self, Fields};
+use super::{
+    fields::Message,
+    json::{self, Fields},
+};
 use crate::{Refusal, tokenizer};
 
 /// Fields that no provider counts as prompt.
@@ -71,15 +74,6 @@ pub(crate) struct Prompt {
 }
 
 #[derive(Deserialize)]
-struct Message<'a> {
-    #[serde(borrow)]
-    content: Option<&'a RawValue>,
-    /// An earlier spoken answer, by its id.
-    #[serde(borrow)]
-    audio: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
 struct Typed {
     r#type: Option<String>,
 }
@@ -87,7 +81,7 @@ struct Typed {
 impl Prompt {
     /// # Errors
     /// `UnboundedPrompt` names what cannot be bounded.
-    pub fn of(fields: &Fields) -> Result<Self, Refusal> {
+    pub fn of(fields: &Fields, messages: &[Message<'_>]) -> Result<Self, Refusal> {
         if let Some(name) = UNBOUNDED.into_iter().find(|name| asks(fields, name)) {
             return Err(Refusal::UnboundedPrompt(format!("`{name}` adds to the prompt")));
         }
@@ -95,7 +89,7 @@ impl Prompt {
         let mut prompt = Self { bytes: 0, images: 0, text: Arc::default() };
         for (name, value) in fields.iter().filter(|(name, _)| !SETTINGS.contains(&name.as_str())) {
             if name == "messages" {
-                prompt.add_messages(value)?;
+                prompt.add_messages(messages)?;
             } else {
                 prompt.add_text(value.get());
             }
@@ -103,16 +97,14 @@ impl Prompt {
         Ok(prompt)
     }
 
-    fn add_messages(&mut self, messages: &RawValue) -> Result<(), Refusal> {
-        for message in json::list(messages.get()).unwrap_or_default() {
-            let parsed: Option<Message<'_>> = serde_json::from_str(message.get()).ok();
-            if parsed.as_ref().is_some_and(|message| message.audio.is_some()) {
+    fn add_messages(&mut self, messages: &[Message<'_>]) -> Result<(), Refusal> {
+        for message in messages {
+            if message.audio.is_some() {
                 return Err(Refusal::UnboundedPrompt("`audio` names an earlier answer".to_owned()));
             }
-            let content = parsed.and_then(|message| message.content);
-            match content.filter(|content| content.get().starts_with('[')) {
-                Some(parts) => self.add_parts(message, parts)?,
-                None => self.add_text(message.get()),
+            match message.content.filter(|content| content.get().starts_with('[')) {
+                Some(parts) => self.add_parts(message.raw, parts)?,
+                None => self.add_text(message.raw.get()),
             }
         }
         Ok(())

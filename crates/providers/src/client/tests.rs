@@ -6,8 +6,10 @@ use serde_json::{Value, json};
 use tollgate_gate::upstream::{Frame, FrameKind};
 use tollgate_testkit::{Body, End, FixedClock, Play, PlayableProvider, Usage};
 
+use http::HeaderValue;
+
 use super::*;
-use crate::{Provider, ProviderKind};
+use crate::{Provider, ProviderKind, provider::AGENT};
 
 const KEY: &str = "sk-operators-own/secret";
 /// Long enough for a busy machine, where nothing should time out.
@@ -36,7 +38,7 @@ fn request(provider: &str, stream: bool) -> UpstreamRequest {
         body["stream_options"] = json!({"include_usage": true});
     }
     let body = Bytes::from(body.to_string());
-    UpstreamRequest { provider: provider.into(), path: "/chat/completions", body, stream }
+    UpstreamRequest { provider: provider.into(), path: "/chat/completions", body, stream, needs_text: true }
 }
 
 async fn ask(upstream: &HttpUpstream) -> Result<UpstreamAnswer, UpstreamError> {

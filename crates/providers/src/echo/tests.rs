@@ -7,7 +7,7 @@ use super::*;
 fn ask(path: &'static str, body: &Value, stream: bool) -> UpstreamAnswer {
     let echo = Echo::new(FixedClock::shared());
     let body = Bytes::from(body.to_string());
-    echo.answer(&UpstreamRequest { provider: "echo".into(), path, body, stream }).unwrap()
+    echo.answer(&UpstreamRequest { provider: "echo".into(), path, body, stream, needs_text: true }).unwrap()
 }
 
 fn whole(path: &'static str, body: &Value) -> (Completion, Value) {

@@ -7,7 +7,7 @@ fn chunk(data: &str) -> Frame {
 }
 
 fn whole(body: &str) -> Completion {
-    completion(Bytes::from(body.to_owned())).unwrap()
+    completion(Bytes::from(body.to_owned()), true).unwrap()
 }
 
 fn reported(usage: &str) -> Option<ReportedUsage> {
@@ -135,7 +135,7 @@ fn whole_answers_are_json_objects() {
         ("null", "not a JSON object"),
         ("data: {}", "not a JSON object"),
     ] {
-        match completion(Bytes::from_static(body.as_bytes())) {
+        match completion(Bytes::from_static(body.as_bytes()), true) {
             Err(UpstreamError::Unreadable(text)) => assert!(text.contains(says), "{body}: {text}"),
             other => panic!("{body}: {other:?}"),
         }
@@ -168,5 +168,21 @@ fn errors_never_show_the_key() {
         let shown = format!("{:?}", error(401, body.as_bytes(), &redactor));
         assert!(!shown.contains("sk-operators-key"), "{shown}");
         assert!(shown.contains("[redacted]"), "{shown}");
+    }
+}
+
+#[test]
+fn the_text_is_read_only_where_somebody_needs_it() {
+    let body = |usage: &str| format!(r#"{{"choices":[{{"message":{{"content":"hi"}}}}],"usage":{usage}}}"#);
+    let told = r#"{"prompt_tokens":1,"completion_tokens":2}"#;
+    for (usage, needs_text, text) in [
+        (told, true, "hi"),
+        (told, false, ""),
+        ("null", false, "hi"),
+        (r#"{"prompt_tokens":1}"#, false, "hi"),
+        (r#"{"prompt_tokens":3,"total_tokens":2}"#, false, "hi"),
+    ] {
+        let answer = completion(Bytes::from(body(usage)), needs_text).unwrap();
+        assert_eq!((answer.text.as_str(), answer.content.as_str()), (text, text), "{usage} {needs_text}");
     }
 }
