@@ -167,8 +167,6 @@ fn worker(
     clock: &Arc<dyn Clock>,
     shared: Arc<Shared>,
 ) -> Result<Arc<dyn Fn() -> Worker + Send + Sync>, StartError> {
-    // Or the first worker that counts tokens would stand still meanwhile; were the pool full, so it would.
-    shared.lookups.submit(Box::new(tollgate_gate::warm_up));
     let providers = Providers::new(catalogue::providers(config), clock)?;
     let max_body_bytes = usize::try_from(config.performance.max_gate_body_bytes).unwrap_or(usize::MAX);
     let bodies = Arc::<Bodies>::default();

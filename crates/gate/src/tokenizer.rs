@@ -1,7 +1,8 @@
 //! Counting tokens where nobody else did, with OpenAI's `o200k_base` vocabulary.
 //!
 //! Linear in the text whatever stands in it (`bpe`'s algorithm), so that no prompt can stall a worker for
-//! longer than its length explains. Loaded at its first use, which takes a while: [`warm_up`].
+//! longer than its length explains. Loaded at its first use, which takes a part of a second and some ten
+//! megabytes: [`warm_up`].
 
 /// The longest token of the vocabulary (a run of spaces), in bytes: no text has fewer tokens than its
 /// bytes over this.
@@ -9,7 +10,7 @@ pub const LONGEST_TOKEN_BYTES: usize = 128;
 /// The most text that is read for an estimate.
 const MAX_ESTIMATED_BYTES: usize = 64 * 1024;
 
-/// Loads the vocabulary. Blocks for a part of a second: to be called at the start, on a thread that may.
+/// Loads the vocabulary. Blocks for a part of a second: for a thread that may.
 pub fn warm_up() {
     bpe_openai::o200k_base();
 }

@@ -8,11 +8,17 @@ pub mod llm_completion;
 pub mod models;
 mod timer;
 
-use std::{rc::Rc, sync::Arc};
+use std::{
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use actix_web::{HttpRequest, HttpResponse, rt, web};
 use futures::{FutureExt, channel::oneshot, future::LocalBoxFuture};
-use tollgate_gate::{BodyError, Call, Endpoint, Line};
+use tollgate_gate::{Blocking, BodyError, Call, Endpoint, Line};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
@@ -60,6 +66,7 @@ async fn serve(
     let credential = match credentials::presented(request.headers())? {
         Presented::AccessToken(text) | Presented::ApiKey(text) => text,
     };
+    warm_up(state);
     let share = Rc::new(Share::of(Arc::clone(&worker.bodies)));
     let address = client_address::of(&request, &state.settings.trusted_proxies);
     let call = Call {
@@ -80,6 +87,16 @@ async fn serve(
     match answered.await {
         Ok(reply) => answer::of(reply, &*state.clock),
         Err(oneshot::Canceled) => Err(Problem::internal("the line's task ended without a reply")),
+    }
+}
+
+/// Loads the tokenizer beside the first request: no worker is to stand still for it, and a server that is
+/// idle needs none.
+fn warm_up(state: &State) {
+    static BEGUN: AtomicBool = AtomicBool::new(false);
+    if !BEGUN.load(Ordering::Relaxed) && !BEGUN.swap(true, Ordering::Relaxed) {
+        // Were the pool full, whoever first needs it would wait for it.
+        state.pools.lookups.submit(Box::new(tollgate_gate::warm_up));
     }
 }
 
