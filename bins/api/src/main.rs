@@ -10,13 +10,13 @@ mod jobs;
 mod serve;
 mod signals;
 mod start;
+mod telemetry;
 mod wire;
 
 use std::process::ExitCode;
 
 use clap::Parser;
-use tollgate_config::{Loaded, LogFormat, Sources, ensure_secrets, load};
-use tollgate_telemetry::{Format, Metrics, Settings, TelemetryError};
+use tollgate_config::{Sources, ensure_secrets, load};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -44,21 +44,12 @@ fn main() -> ExitCode {
         Ok(created) => created,
         Err(problems) => return cli::end(MISCONFIGURED, &problems),
     };
-    let served =
-        telemetry(&loaded).map_err(Into::into).and_then(|metrics| serve::run(&loaded, &created, metrics));
+    let served = telemetry::init(&loaded.config.logging)
+        .map_err(Into::into)
+        .and_then(|metrics| serve::run(&loaded, &created, metrics));
     tollgate_telemetry::flush();
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => cli::end(if error.is_misconfiguration() { MISCONFIGURED } else { 1 }, &error),
     }
-}
-
-fn telemetry(loaded: &Loaded) -> Result<Metrics, TelemetryError> {
-    let logging = &loaded.config.logging;
-    let format = match logging.format {
-        LogFormat::Human => Format::Human,
-        LogFormat::Json => Format::Json,
-    };
-    let level = logging.level.as_str().parse().unwrap_or(tollgate_telemetry::Level::INFO);
-    tollgate_telemetry::init(&Settings { level, format })
 }

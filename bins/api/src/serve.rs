@@ -11,10 +11,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_web::dev::ServerHandle;
 use tokio::{select, sync::Notify, task::LocalSet};
 use tollgate_config::{Config, Created, Loaded};
-use tollgate_http::{Readiness, Severity};
+use tollgate_http::{
+    Readiness, Severity,
+    server::{self, Serving},
+    waiting::Answering,
+};
 use tollgate_persistence::{LockError, ServerLock, Standing};
 use tollgate_store::{Directory, Freshness, Stores};
 use tollgate_telemetry::Metrics;
@@ -25,7 +28,7 @@ use crate::{
     greeting,
     jobs::Jobs,
     signals::Signals,
-    start::{Meanwhile, Started, addresses, start},
+    start::{Started, addresses, start},
     wire::Parts,
 };
 
@@ -68,14 +71,17 @@ pub fn run(loaded: &Loaded, created: &[Created], metrics: Metrics) -> Result<(),
     let folder = Arc::clone(&parts.folder);
     let folding = thread::Builder::new().name("folder".into()).spawn(move || folder.serve(FOLD))?;
     let served = local.block_on(&runtime, async {
-        let handle = listen(&loaded.config, &parts, listeners, meanwhile).await?;
-        say(loaded, created, handle.address);
+        let address = listeners.first().and_then(|listener| listener.local_addr().ok());
+        let serving = listen(&loaded.config, &parts, listeners, meanwhile).await?;
+        say(loaded, created, address);
         select! {
             signal = signals.told() => tracing::info!("{signal}: finishing what runs"),
             () = lost.told.notified() => tracing::error!("the database belongs to another server: ending"),
         }
         parts.state.readiness.drain();
-        handle.end().await;
+        if let Err(error) = serving.end().await {
+            tracing::error!(%error, "the listener ended badly");
+        }
         if lost.happened.load(Ordering::SeqCst) { Err(StartError::LockLost) } else { Ok(()) }
     });
     end(parts, jobs, folding);
@@ -114,7 +120,7 @@ fn until_recorded(recorder: &Recorder, end: Instant) -> usize {
 
 /// Does `work` on a thread of its own, which is left behind at `end`.
 fn within(end: Instant, what: &'static str, work: impl FnOnce() + Send + 'static) {
-    let (done, ended) = mpsc::channel();
+    let (done, ended) = mpsc::sync_channel(1);
     let working = thread::Builder::new().name("end".into()).spawn(move || {
         work();
         // Nobody waits any more when it took too long.
@@ -126,39 +132,21 @@ fn within(end: Instant, what: &'static str, work: impl FnOnce() + Send + 'static
     }
 }
 
-/// A server that serves.
-struct Serving {
-    handle: ServerHandle,
-    task: actix_web::rt::task::JoinHandle<std::io::Result<()>>,
-    address: Option<SocketAddr>,
-}
-
-impl Serving {
-    /// Takes no connections any more, finishes what runs, and cuts off what is not done within the grace.
-    async fn end(self) {
-        self.handle.stop(true).await;
-        if !matches!(self.task.await, Ok(Ok(()))) {
-            tracing::error!("the listener ended badly");
-        }
-    }
-}
-
 /// Serves on the sockets on which `meanwhile` has answered until now.
 async fn listen(
     config: &Config,
     parts: &Parts,
     listeners: Vec<TcpListener>,
-    meanwhile: Meanwhile,
+    meanwhile: Option<Answering>,
 ) -> Result<Serving, StartError> {
-    let address = listeners.first().and_then(|listener| listener.local_addr().ok());
     let worker = Arc::clone(&parts.worker);
-    let server = tollgate_http::server::run(parts.state.clone(), listeners, move || worker())
+    let serving = server::run(parts.state.clone(), listeners, move || worker())
         .map_err(|source| StartError::Listen { addresses: addresses(config), source })?;
-    let handle = server.handle();
-    let task = actix_web::rt::spawn(server);
-    meanwhile.end().await;
+    if let Some(answering) = meanwhile {
+        answering.end().await;
+    }
     parts.state.readiness.serve();
-    Ok(Serving { handle, task, address })
+    Ok(serving)
 }
 
 #[expect(clippy::print_stdout, reason = "the server's first words are for whoever started it")]

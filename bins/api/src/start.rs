@@ -9,10 +9,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_web::dev::ServerHandle;
 use tokio::{select, sync::oneshot, time::sleep};
 use tollgate_config::Config;
-use tollgate_http::{MetricsSource, Severity, Waiting, server, waiting};
+use tollgate_http::{
+    MetricsSource, Severity, Waiting, server,
+    waiting::{self, Answering},
+};
 
 use crate::{error::StartError, signals::Signals, wire, wire::Parts};
 
@@ -22,8 +24,6 @@ const SILENCE: Duration = Duration::from_millis(200);
 const RETRY: Duration = Duration::from_millis(500);
 /// How often the log says so.
 const SAY_AGAIN: Duration = Duration::from_secs(60);
-/// How long those that were accepted last have to ask and be answered.
-const LAST_ANSWERS: Duration = Duration::from_millis(20);
 
 /// A server that may serve now.
 pub struct Started {
@@ -32,20 +32,7 @@ pub struct Started {
     /// Where it listens.
     pub listeners: Vec<TcpListener>,
     /// What answered there meanwhile.
-    pub meanwhile: Meanwhile,
-}
-
-/// The answers of the time before.
-pub struct Meanwhile(Option<ServerHandle>);
-
-impl Meanwhile {
-    /// Ends them, once somebody else serves on the same sockets: afterwards nobody is told any more to come again.
-    pub async fn end(self) {
-        let Some(handle) = self.0 else { return };
-        handle.pause().await;
-        sleep(LAST_ANSWERS).await;
-        handle.stop(false).await;
-    }
+    pub meanwhile: Option<Answering>,
 }
 
 /// Binds, and builds the parts, however long the database is away; `None` when told to end before.
@@ -60,15 +47,15 @@ pub async fn start(
     let waiting = wire::waiting(config);
     let listeners = listen(config, &waiting)?;
     let mut built = pin!(build(config, metrics, &waiting)?);
-    let mut meanwhile = Meanwhile(None);
+    let mut meanwhile = None;
     loop {
         select! {
             built = &mut built => {
                 let parts = built.map_err(|_panicked| std::io::Error::other("the start panicked"))??;
                 return Ok(Some(Started { parts, listeners, meanwhile }));
             }
-            () = sleep(SILENCE), if meanwhile.0.is_none() => {
-                meanwhile = answer(config, &waiting, &listeners)?;
+            () = sleep(SILENCE), if meanwhile.is_none() => {
+                meanwhile = Some(answer(config, &waiting, &listeners)?);
             }
             signal = signals.told() => {
                 tracing::info!("{signal} before the server was ready: ending");
@@ -92,19 +79,15 @@ pub fn addresses(config: &Config) -> String {
     format!("{} (TOLLGATE_BIND){}", config.server.bind, metrics.unwrap_or_default())
 }
 
-/// Answers on copies of the sockets.
-fn answer(config: &Config, waiting: &Waiting, listeners: &[TcpListener]) -> Result<Meanwhile, StartError> {
-    let copies = listeners.iter().map(TcpListener::try_clone).collect::<Result<_, _>>();
-    let answering = copies.and_then(|copies| waiting::run(waiting.clone(), copies));
-    let answering =
-        answering.map_err(|source| StartError::Listen { addresses: addresses(config), source })?;
-    let handle = answering.handle();
-    actix_web::rt::spawn(answering);
-    Ok(Meanwhile(Some(handle)))
-}
-
 /// What the start may wait for.
 const AWAITED: [&str; 2] = ["database", "spool"];
+
+/// Answers on copies of the sockets.
+fn answer(config: &Config, waiting: &Waiting, listeners: &[TcpListener]) -> Result<Answering, StartError> {
+    let copies = listeners.iter().map(TcpListener::try_clone).collect::<Result<_, _>>();
+    let answering = copies.and_then(|copies| waiting::run(waiting.clone(), copies));
+    answering.map_err(|source| StartError::Listen { addresses: addresses(config), source })
+}
 
 /// Builds the parts on a thread that nobody joins: it may hang with the database.
 fn build(

@@ -97,14 +97,7 @@ pub fn build(config: &Config, metrics: MetricsSource, waiting: &Waiting) -> Resu
     let cache_bytes = usize::try_from(config.cache.max_bytes).unwrap_or(usize::MAX);
     let directory = Arc::new(Directory::new(cache_bytes));
     let db = Db::open(&Settings::new(url.clone()), Arc::clone(&directory) as _, Arc::clone(&clock))?;
-    let stores = db.stores();
-    let recorder_stores = RecorderStores {
-        events: Arc::clone(&stores.events),
-        open_requests: Arc::clone(&stores.open_requests),
-        spool: Arc::new(Spool::open(&config.server.data_dir)?),
-    };
-    #[cfg(feature = "abort-points")]
-    let (stores, recorder_stores) = crate::abort::with_points(stores, recorder_stores);
+    let (stores, recorder_stores) = stores(config, &db)?;
     Recorder::recover(&recorder_stores, &clock, rows_before(several, &*clock))?;
     let folder = Arc::new(Folder::new(Arc::clone(&stores.events), Arc::clone(&clock)));
     let saver = Arc::new(WindowSaver::new(
@@ -159,6 +152,19 @@ pub fn build(config: &Config, metrics: MetricsSource, waiting: &Waiting) -> Resu
     };
     let worker = worker(config, &clock, shared)?;
     Ok(Parts { state, worker, db, stores, directory, freshness, recorder, folder, saver, clock, lock })
+}
+
+/// The ports to the database, and those of the recorder.
+fn stores(config: &Config, db: &Db) -> Result<(Stores, RecorderStores), StartError> {
+    let stores = db.stores();
+    let recorder_stores = RecorderStores {
+        events: Arc::clone(&stores.events),
+        open_requests: Arc::clone(&stores.open_requests),
+        spool: Arc::new(Spool::open(&config.server.data_dir)?),
+    };
+    #[cfg(feature = "abort-points")]
+    let (stores, recorder_stores) = crate::abort::with_points(stores, recorder_stores);
+    Ok((stores, recorder_stores))
 }
 
 /// Makes each worker's line, with an HTTP client of its own.

@@ -8,8 +8,9 @@ use std::{
 use actix_web::{
     App, HttpServer,
     body::BoxBody,
-    dev::{Server, ServiceFactory, ServiceRequest, ServiceResponse},
+    dev::{ServerHandle, ServiceFactory, ServiceRequest, ServiceResponse},
     middleware::from_fn,
+    rt::{spawn, task::JoinHandle},
     web,
 };
 use tokio::net::TcpSocket;
@@ -64,10 +65,25 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)?.into_std()
 }
 
-/// Starts to serve on `listeners`. `per_worker` makes, on each worker's own thread, what that worker's handlers
-/// find as `web::Data<T>`. Signals are the caller's: end it through the server's handle.
-///
-/// Gives the server, to be awaited.
+/// A server that serves, on threads of its own.
+pub struct Serving {
+    handle: ServerHandle,
+    task: JoinHandle<io::Result<()>>,
+}
+
+impl Serving {
+    /// Takes no connections any more, finishes what runs, and cuts off what is not done within the grace.
+    ///
+    /// # Errors
+    /// When the server had ended badly.
+    pub async fn end(self) -> io::Result<()> {
+        self.handle.stop(true).await;
+        self.task.await.map_err(io::Error::other)?
+    }
+}
+
+/// Starts to serve on `listeners`; to be called within a `LocalSet`. `per_worker` makes, on each worker's own thread, what that worker's handlers
+/// find as `web::Data<T>`. Signals are the caller's.
 ///
 /// # Errors
 /// When a socket cannot be served on.
@@ -75,7 +91,7 @@ pub fn run<T: 'static>(
     state: State,
     listeners: Vec<TcpListener>,
     per_worker: impl Fn() -> T + Clone + Send + 'static,
-) -> io::Result<Server> {
+) -> io::Result<Serving> {
     let settings = std::sync::Arc::clone(&state.settings);
     let mut server = HttpServer::new(move || app(&state).app_data(web::Data::new(per_worker())))
         .workers(settings.workers)
@@ -90,5 +106,7 @@ pub fn run<T: 'static>(
     for listener in listeners {
         server = server.listen(listener)?;
     }
-    Ok(server.run())
+    let server = server.run();
+    let handle = server.handle();
+    Ok(Serving { handle, task: spawn(server) })
 }

@@ -308,15 +308,12 @@ async fn the_server_binds_and_the_metrics_address_serves_nothing_else() {
     let settings = HttpSettings { metrics: MetricsAccess::At(metrics), ..away::settings() };
     let listeners = crate::server::listen(&settings).unwrap();
     let address = listeners[0].local_addr().unwrap();
-    let server = crate::server::run(away::state(settings), listeners, || ()).unwrap();
-    let handle = server.handle();
-    let serving = actix_web::rt::spawn(server);
+    let serving = crate::server::run(away::state(settings), listeners, || ()).unwrap();
     assert_eq!(status(address, "/healthz").await, 200);
     assert_eq!(status(address, "/metrics").await, 404);
     assert_eq!(status(metrics, "/metrics").await, 200);
     assert_eq!(status(metrics, "/api/v1/keys").await, 404);
-    handle.stop(true).await;
-    serving.await.unwrap().unwrap();
+    serving.end().await.unwrap();
 }
 
 /// The status of a `GET` over a connection of its own.

@@ -2,14 +2,15 @@
 //!
 //! It has neither database nor memory, so it knows nobody: no credentials are looked at.
 
-use std::{io, net::TcpListener, sync::Arc};
+use std::{io, net::TcpListener, sync::Arc, time::Duration};
 
 use actix_web::{
     App, Error, HttpMessage, HttpRequest, HttpResponse, HttpServer,
     body::{BoxBody, MessageBody},
-    dev::{Server, ServiceFactory, ServiceRequest, ServiceResponse},
+    dev::{ServerHandle, ServiceFactory, ServiceRequest, ServiceResponse},
     http::{KeepAlive, Method},
     middleware::{Next, from_fn},
+    rt::{spawn, time::sleep},
     web::{self, Data},
 };
 use tollgate_domain::{Clock, Randomness};
@@ -37,14 +38,27 @@ pub struct Waiting {
     pub settings: Arc<HttpSettings>,
 }
 
-/// Starts to answer on `listeners`, whose sockets others may serve on afterwards. Connections are not kept open, so
-/// that nobody stays with a server that never gets ready.
-///
-/// Gives the server, to be awaited.
+/// How long those whose connections were accepted last have to ask and be answered.
+const LAST_ANSWERS: Duration = Duration::from_millis(20);
+
+/// What answers until the server can serve.
+pub struct Answering(ServerHandle);
+
+impl Answering {
+    /// Ends it, once somebody else serves on the same sockets: afterwards nobody is told any more to come again.
+    pub async fn end(self) {
+        self.0.pause().await;
+        sleep(LAST_ANSWERS).await;
+        self.0.stop(false).await;
+    }
+}
+
+/// Starts to answer on `listeners`, whose sockets others may serve on afterwards; to be called within a
+/// `LocalSet`. Connections are not kept open, so that nobody stays with a server that never gets ready.
 ///
 /// # Errors
 /// When a socket cannot be served on.
-pub fn run(waiting: Waiting, listeners: Vec<TcpListener>) -> io::Result<Server> {
+pub fn run(waiting: Waiting, listeners: Vec<TcpListener>) -> io::Result<Answering> {
     let timeout = waiting.settings.client_request_timeout;
     let mut server = HttpServer::new(move || app(&waiting))
         .workers(1)
@@ -54,7 +68,10 @@ pub fn run(waiting: Waiting, listeners: Vec<TcpListener>) -> io::Result<Server> 
     for listener in listeners {
         server = server.listen(listener)?;
     }
-    Ok(server.run())
+    let server = server.run();
+    let handle = server.handle();
+    spawn(server);
+    Ok(Answering(handle))
 }
 
 /// The answers, and what surrounds them.

@@ -193,9 +193,7 @@ async fn a_worker_survives_a_line_that_panics() {
     };
     let listeners = crate::server::listen(&state.settings).unwrap();
     let address = listeners[0].local_addr().unwrap();
-    let server = crate::server::run(state, listeners, worker).unwrap();
-    let handle = server.handle();
-    let serving = actix_web::rt::spawn(server);
+    let serving = crate::server::run(state, listeners, worker).unwrap();
     let asked = actix_web::rt::task::spawn_blocking(move || {
         ["", r#","stream":true"#, ""].map(|more| ask(address, more))
     });
@@ -205,8 +203,7 @@ async fn a_worker_survives_a_line_that_panics() {
     assert!(cut_off.starts_with("HTTP/1.1 200 ") && cut_off.contains("data: {\"piece\":1}"), "{cut_off}");
     assert!(!cut_off.ends_with("0\r\n\r\n"), "it must not look whole: {cut_off}");
     assert!(whole.starts_with("HTTP/1.1 200 ") && whole.ends_with("{\"whole\":1}"), "{whole}");
-    handle.stop(true).await;
-    serving.await.unwrap().unwrap();
+    serving.end().await.unwrap();
     recorder.close();
     assert_eq!((recorder.open(), meter.open()), (0, (0, 0)));
     let codes: Vec<_> = disk.0.lock().unwrap().iter().map(|event| event.error_code.clone()).collect();

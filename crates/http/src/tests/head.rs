@@ -40,9 +40,7 @@ fn named(head: &[String], name: &str) -> Option<String> {
 async fn the_headers_can_be_asked_for_alone() {
     let listeners = crate::server::listen(&away::settings()).unwrap();
     let address = listeners[0].local_addr().unwrap();
-    let server = crate::server::run(away::state(away::settings()), listeners, || ()).unwrap();
-    let handle = server.handle();
-    let serving = actix_web::rt::spawn(server);
+    let serving = crate::server::run(away::state(away::settings()), listeners, || ()).unwrap();
     for (path, status) in
         [("/healthz", "200"), ("/openapi.json", "200"), ("/nothing", "404"), ("/docs", "302")]
     {
@@ -60,6 +58,5 @@ async fn the_headers_can_be_asked_for_alone() {
             assert_eq!(named(&without, "content-length"), named(&with, "content-length"), "{path}");
         }
     }
-    handle.stop(true).await;
-    serving.await.unwrap().unwrap();
+    serving.end().await.unwrap();
 }
