@@ -173,6 +173,13 @@ class FirstStart(unittest.TestCase):
         self.assertRegex(ended.said, rf"\b{server.process.pid}\b")
         self.assertEqual(server.call("GET", "/readyz").status_code, 200)
 
+    @unittest.skipIf(_installation.ON_POSTGRES, "on Postgres the address is what both want")
+    def test_a_server_started_twice_names_the_first(self):
+        server = self.start()
+        ended = server.installation.api()
+        self.assertEqual(ended.code, 1, ended.said)
+        self.assertRegex(ended.said, rf"\b{server.process.pid}\b")
+
     @unittest.skipUnless(_installation.ON_POSTGRES, "a file is refused at once")
     def test_a_second_server_on_the_same_database_ends_and_says_why(self):
         server = self.start()
