@@ -25,6 +25,11 @@ use crate::{
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 2_048;
 
+/// How long a client may leave untaken what was sent to it, in milliseconds: then its connection ends, and
+/// with it what was kept to be sent.
+#[cfg(target_os = "linux")]
+const CLIENT_PAUSE_MS: u32 = 60_000;
+
 /// Every route, and what surrounds each.
 pub(crate) fn app(
     state: &State,
@@ -61,6 +66,9 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     // A server is started again where connections of the last one linger.
     socket.set_reuseaddr(true)?;
+    // Connections inherit it.
+    #[cfg(target_os = "linux")]
+    rustix::net::sockopt::set_tcp_user_timeout(&socket, CLIENT_PAUSE_MS)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)?.into_std()
 }

@@ -3,6 +3,8 @@
 mod away;
 mod broken;
 mod head;
+#[cfg(target_os = "linux")]
+mod listen;
 mod order;
 mod waiting;
 
