@@ -54,6 +54,10 @@ impl WindowKind {
     }
 }
 
+/// How far ahead of the present time an admission may lie: of a clock that was set back between two processes by
+/// no more, the earlier one's times are kept.
+pub const MAX_AHEAD: TimeDelta = TimeDelta::minutes(1);
+
 /// Bits of a bucket that hold the latest admission: milliseconds since the bucket's start, up to 900,000.
 const LATEST_BITS: u32 = 20;
 /// The most that a bucket counts; beyond it stays there (no limit is that high).
@@ -264,6 +268,20 @@ impl Windows {
     /// none.
     pub fn newest(&self) -> Option<Time> {
         self.0.iter().filter_map(|window| window.entries().last()).map(|(time, _)| time).max()
+    }
+
+    /// Where something was admitted by a clock that was further ahead than [`MAX_AHEAD`], counts all that comes
+    /// after `now` as admitted at `now`. Else nothing that is admitted from now on would count until the clock has
+    /// caught up: it would lie too far behind.
+    pub fn pull_back(&mut self, now: Time) {
+        if self.newest().is_none_or(|newest| newest.signed_duration_since(now) <= MAX_AHEAD) {
+            return;
+        }
+        for window in &mut self.0 {
+            let mut pulled = Window::new(window.kind);
+            window.entries().for_each(|(time, count)| pulled.add(time.min(now), count));
+            *window = pulled;
+        }
     }
 
     /// Takes one request admitted at `time` back from all three.

@@ -9,7 +9,7 @@ use diesel::{
     sql_types::{Array, Binary, Integer, Text},
     upsert::excluded,
 };
-use tollgate_domain::{Time, WindowKind, Windows};
+use tollgate_domain::{Time, WindowKind, Windows, window::MAX_AHEAD};
 use tollgate_store::{Folded, Mark, SavedWindows, StoreError, WindowStore};
 
 use crate::{
@@ -87,14 +87,17 @@ fn save(conn: &mut Conn, limit: u32, until: &Mark, now: Time) -> Result<Folded, 
         .unwrap_or(Time::MIN_UTC);
     let mut owners: BTreeMap<Owner, (Id, Windows)> = BTreeMap::new();
     let add = |row: AdmittedRow| {
-        if row.counts && row.time.time() >= oldest {
+        let time = row.time.time();
+        if row.counts && time >= oldest {
+            // By a clock that was far ahead: as in `Windows::pull_back`.
+            let time = if time.signed_duration_since(now) > MAX_AHEAD { now } else { time };
             let owner = owners.entry((row.api_key_id, row.environment));
             let (_, windows) = owner.or_insert_with(|| (row.user_id, Windows::default()));
-            windows.add(row.time.time(), u64::try_from(row.repeat).unwrap_or(1));
+            windows.add(time, u64::try_from(row.repeat).unwrap_or(1));
         }
     };
     let taken = stream::take(conn, &cursors, until, limit, admitted, |row| row.seq, add)?;
-    merge_saved(conn, &mut owners)?;
+    merge_saved(conn, &mut owners, now)?;
     let rows: Vec<_> =
         owners.into_iter().map(|(owner, (user, windows))| row(owner, user, &windows)).collect();
     write(conn, &rows)?;
@@ -120,7 +123,11 @@ fn admitted(conn: &mut Conn, span: Span) -> QueryResult<Vec<AdmittedRow>> {
 }
 
 /// Adds what was saved of the same keys before.
-fn merge_saved(conn: &mut Conn, owners: &mut BTreeMap<Owner, (Id, Windows)>) -> Result<(), Failure> {
+fn merge_saved(
+    conn: &mut Conn,
+    owners: &mut BTreeMap<Owner, (Id, Windows)>,
+    now: Time,
+) -> Result<(), Failure> {
     let mut keys: Vec<_> = owners.keys().map(|(key, _)| *key).collect();
     keys.dedup();
     for keys in keys.chunks(CHUNK) {
@@ -130,7 +137,9 @@ fn merge_saved(conn: &mut Conn, owners: &mut BTreeMap<Owner, (Id, Windows)>) -> 
             .load(conn)?;
         for row in rows {
             if let Some((_, windows)) = owners.get_mut(&row.owner()) {
-                windows.merge(&row.windows()?);
+                let mut saved = row.windows()?;
+                saved.pull_back(now);
+                windows.merge(&saved);
             }
         }
     }

@@ -95,6 +95,7 @@ macro_rules! suite {
         $case!(windows, saved_windows_are_those_of_the_events_whoever_saves);
         $case!(windows, a_save_stops_at_its_limit_and_says_so);
         $case!(windows, what_has_left_every_window_is_forgotten);
+        $case!(windows, admissions_of_a_clock_that_was_ahead_count_now);
         $case!(windows, many_windows_are_loaded_once_each);
     };
 }

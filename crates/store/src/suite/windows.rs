@@ -45,8 +45,8 @@ fn random_events(owners: &[(UserId, KeyId)], count: usize) -> Vec<UsageEvent> {
     let one = |_| {
         let pick = usize::try_from(given::below(u64::try_from(owners.len()).unwrap())).unwrap();
         let &(user, key) = owners.get(pick).unwrap();
-        // Over two days, as they come in: more or less in order.
-        let seconds = i64::try_from(given::below(2 * 86_400)).unwrap();
+        // Over a day, as they come in: more or less in order.
+        let seconds = i64::try_from(given::below(86_400)).unwrap();
         let mut event = given::event(user, key, given::at(seconds));
         event.counts = given::below(5) != 0;
         event.environment = if given::below(4) == 0 { Environment::Test } else { Environment::Live };
@@ -140,6 +140,22 @@ pub fn what_has_left_every_window_is_forgotten(stores: &Stores) {
     assert_eq!(loaded(stores), counted(&[at(2, 900), at(2, DAY)]), "it came too late to lie in a window");
     given::save(stores, given::at(9 * DAY));
     assert_eq!(loaded(stores), HashMap::new());
+}
+
+/// What was admitted by a clock that went far ahead counts from when it is found out, and hides nothing that is
+/// admitted since; what lies a little ahead stays where it is.
+pub fn admissions_of_a_clock_that_was_ahead_count_now(stores: &Stores) {
+    const MONTH: i64 = 30 * DAY;
+    let user = given::stored_user(stores);
+    let (saved, unsaved, little) =
+        (given::stored_key(stores, user), given::stored_key(stores, user), given::stored_key(stores, user));
+    let at = |key, seconds| given::event(user, key, given::at(seconds));
+    given::append(stores, &[at(saved, MONTH), at(saved, MONTH + 1)]);
+    given::save(stores, given::at(MONTH + 1));
+    given::append(stores, &[at(unsaved, MONTH + 2), at(saved, 5), at(unsaved, 5), at(little, 70)]);
+    given::save(stores, given::at(10));
+    let now = [at(saved, 10), at(saved, 10), at(unsaved, 10), at(saved, 5), at(unsaved, 5), at(little, 70)];
+    assert_eq!(loaded(stores), counted(&now));
 }
 
 /// More keys than are read or forgotten at once.

@@ -2,18 +2,14 @@
 
 use std::collections::HashMap;
 
-use chrono::TimeDelta;
 use tollgate_domain::{
     KeyId, Month, Time,
     limit::Check,
     quota::QuotaState,
-    window::{Window, WindowKind, Windows},
+    window::{MAX_AHEAD, Window, WindowKind, Windows},
 };
 
 use crate::{Admission, Ask, Denied, Outcome, QuotaAsk, Reading, Readings, Ticket};
-
-/// How far a clock that was set back between two processes is made up for.
-const MAX_SET_BACK: TimeDelta = TimeDelta::minutes(1);
 
 #[derive(Default)]
 pub struct Account {
@@ -157,9 +153,14 @@ impl Account {
 
     fn no_earlier(&mut self, now: Time) -> Time {
         // Of a clock that is a little behind that of an earlier process, admissions are given the latter's time,
-        // until it is reached. One that went far ahead moves nobody's.
-        if let Some(newest) = self.restored.take().filter(|newest| *newest - now <= MAX_SET_BACK) {
-            self.latest = self.latest.max(Some(newest));
+        // until it is reached. What one admitted that went far ahead counts from now on instead.
+        match self.restored.take() {
+            Some(newest) if newest - now <= MAX_AHEAD => self.latest = self.latest.max(Some(newest)),
+            Some(_far_ahead) => {
+                self.windows.pull_back(now);
+                self.keys.values_mut().for_each(|key| key.windows.pull_back(now));
+            }
+            None => {}
         }
         *self.latest.insert(self.latest.map_or(now, |latest| latest.max(now)))
     }

@@ -403,6 +403,23 @@ fn what_an_earlier_process_admitted_counts_and_leaves() {
 }
 
 #[test]
+fn no_limit_is_off_on_a_clock_that_was_set_far_back() {
+    for ahead in ["2026-11-21T12:02:30Z", "2026-11-21T13:30:00Z", "2027-11-21T12:00:00Z"] {
+        let of_key = Checks([Check { user: None, key: Some(5) }; 3]);
+        for checks in [checks([5; 3]), of_key] {
+            let meter = seeded();
+            meter.restore(&saved(&[ahead; 3]));
+            let ask = Ask { checks, ..ask() };
+            let admitted = (0..50).filter(|_| admit(&meter, &ask).is_ok()).count();
+            assert_eq!(admitted, 2, "{ahead}");
+            // They leave as if they had been admitted when this process began.
+            assert_eq!(used(&read(&meter, &later(ask, 59))), [5; 3], "{ahead}");
+            assert_eq!(used(&read(&meter, &later(ask, 60))), [0, 5, 5], "{ahead}");
+        }
+    }
+}
+
+#[test]
 fn a_users_windows_are_restored_from_those_of_all_their_keys() {
     let meter = seeded();
     meter.restore(&saved(&["2026-11-21T11:59:30Z"]));
