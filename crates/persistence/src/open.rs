@@ -214,8 +214,10 @@ fn lite(settings: &Settings, conn: SqliteConnection, access: Access) -> Result<S
     };
     let manager = Manager { url: settings.url.clone(), access };
     let beside = sqlite::connect(path, access).map_err(|error| describe(&settings.url, error))?;
-    let checkpoints = Checkpoints::start(beside, path.clone()).map_err(OpenError::Thread)?;
-    let writer = Writer::start(Conn::Sqlite(conn), manager).map_err(OpenError::Thread)?;
+    let is_long = Arc::default();
+    let checkpoints =
+        Checkpoints::start(beside, path.clone(), Arc::clone(&is_long)).map_err(OpenError::Thread)?;
+    let writer = Writer::start(Conn::Sqlite(conn), manager, is_long).map_err(OpenError::Thread)?;
     Ok(Side::Sqlite { writer, _checkpoints: checkpoints })
 }
 

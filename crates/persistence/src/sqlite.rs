@@ -8,13 +8,20 @@ use std::{
 };
 
 use diesel::{
-    ConnectionError, connection::SimpleConnection, prelude::*, r2d2::Error, sql_query, sql_types::Text,
+    ConnectionError,
+    connection::SimpleConnection,
+    prelude::*,
+    r2d2::Error,
+    sql_query,
+    sql_types::{BigInt, Text},
 };
 
 /// The oldest version without a known bug in its WAL that could lose a commit.
 pub const OLDEST: (u32, u32, u32) = (3, 51, 3);
 /// How long a statement waits for another process' lock, in milliseconds.
 const BUSY_TIMEOUT_MS: u32 = 5_000;
+/// How long the writer waits for readers when it begins the WAL anew, in milliseconds.
+const RESTART_TIMEOUT_MS: u32 = 100;
 /// What is left of the WAL after a checkpoint that emptied it, in bytes.
 const WAL_KEPT_BYTES: u32 = 64 * 1_024 * 1_024;
 const FILE_MODE: u32 = 0o600;
@@ -71,6 +78,26 @@ pub fn wal_of(path: &Path) -> PathBuf {
 /// Bytes of a file; 0 where there is none.
 pub fn size_of(path: &Path) -> u64 {
     fs::metadata(path).map_or(0, |metadata| metadata.len())
+}
+
+#[derive(QueryableByName)]
+struct Log {
+    #[diesel(sql_type = BigInt)]
+    log: i64,
+}
+
+/// Moves what it can of the WAL into the database without waiting for anybody; gives the WAL's length in pages.
+pub fn checkpoint(conn: &mut SqliteConnection) -> QueryResult<i64> {
+    sql_query("PRAGMA wal_checkpoint(PASSIVE)").get_result::<Log>(conn).map(|row| row.log)
+}
+
+/// Moves all of the WAL into the database, so that the next commit begins it anew. For the one writer, between two
+/// transactions; waits only briefly for who reads an older state, and leaves it for another time then.
+pub fn restart_log(conn: &mut SqliteConnection) -> QueryResult<()> {
+    conn.batch_execute(&format!("PRAGMA busy_timeout={RESTART_TIMEOUT_MS}"))?;
+    let restarted = conn.batch_execute("PRAGMA wal_checkpoint(RESTART)");
+    conn.batch_execute(&format!("PRAGMA busy_timeout={BUSY_TIMEOUT_MS}"))?;
+    restarted
 }
 
 #[derive(QueryableByName)]

@@ -8,6 +8,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
         mpsc::{self, RecvTimeoutError},
     },
     thread,
@@ -21,6 +22,7 @@ use crate::{
     both::{Conn, write_tx},
     failure::Failure,
     pool::Manager,
+    sqlite,
 };
 
 /// The most groups of records that wait; the recorder has but one or two under way.
@@ -92,16 +94,17 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Starts with a connection that is open already; `manager` opens another where that one breaks.
+    /// Starts with a connection that is open already; `manager` opens another where that one breaks. Where
+    /// `is_long` is set, the write-ahead log is begun anew between two jobs.
     ///
     /// # Errors
     /// The system gives no thread.
-    pub fn start(conn: Conn, manager: Manager) -> std::io::Result<Self> {
+    pub fn start(conn: Conn, manager: Manager, is_long: Arc<AtomicBool>) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
         thread::Builder::new().name("sqlite-writer".to_owned()).spawn({
             let shared = Arc::clone(&shared);
             move || {
-                work(&shared, conn, &manager);
+                work(&shared, conn, &manager, &is_long);
                 shared.waiting().ended = true;
                 shared.went.notify_all();
             }
@@ -173,7 +176,7 @@ impl Drop for Writer {
     }
 }
 
-fn work(shared: &Shared, conn: Conn, manager: &Manager) {
+fn work(shared: &Shared, conn: Conn, manager: &Manager, is_long: &AtomicBool) {
     let mut conn = Some(conn);
     let mut last = Queue::Others;
     while let Some((queue, job)) = next(shared, last) {
@@ -192,6 +195,11 @@ fn work(shared: &Shared, conn: Conn, manager: &Manager) {
         }
         if ended.is_err() || open.is_broken() {
             conn = None;
+        } else if is_long.swap(false, Ordering::Relaxed)
+            && let Conn::Sqlite(open) = open
+            && let Err(error) = sqlite::restart_log(open)
+        {
+            tracing::warn!(%error, "the write-ahead log could not be begun anew");
         }
     }
 }
@@ -216,11 +224,7 @@ mod tests {
     use std::sync::mpsc::sync_channel;
 
     use super::*;
-    use crate::{
-        both::batch,
-        settings::Url,
-        sqlite::{self, Access},
-    };
+    use crate::{both::batch, settings::Url, sqlite::Access};
 
     /// Longer than any test may take.
     const LONG: Duration = Duration::from_secs(60);
@@ -230,7 +234,7 @@ mod tests {
         let path = folder.path().join("t.db");
         let conn = Conn::Sqlite(sqlite::connect(&path, Access::WriteCarelessly).unwrap());
         let manager = Manager { url: Url::Sqlite(path), access: Access::WriteCarelessly };
-        (folder, Writer::start(conn, manager).unwrap())
+        (folder, Writer::start(conn, manager, Arc::default()).unwrap())
     }
 
     #[test]
