@@ -97,6 +97,12 @@ pub enum AccountsError {
     /// The access token is malformed, forged, expired, or its session has ended.
     #[error("the access token is invalid or has expired: log in again")]
     InvalidToken,
+    /// The refresh token is none, or its session has ended or expired.
+    #[error("the refresh token is invalid or has expired: log in again")]
+    InvalidRefreshToken,
+    /// The refresh token was spent already, and its session has ended by that.
+    #[error("this refresh token was used before, so its session has ended: log in again")]
+    RefreshReused,
     /// The account is deactivated.
     #[error("this account is deactivated")]
     UserDisabled,

@@ -20,6 +20,7 @@ pub mod key;
 pub mod login;
 pub mod password;
 pub mod quota;
+pub mod refresh;
 pub mod register;
 pub mod seal;
 pub mod session;

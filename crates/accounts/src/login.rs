@@ -6,10 +6,7 @@ use secrecy::SecretString;
 use tollgate_domain::{Email, Session, SessionId, User};
 use tollgate_store::NewSession;
 
-use crate::{
-    Accounts, AccountsError,
-    token::{Access, new_refresh_token},
-};
+use crate::{Accounts, AccountsError, refresh::Tokens};
 
 /// The most characters that are kept of a client's name of itself.
 const MAX_USER_AGENT_CHARS: usize = 256;
@@ -30,12 +27,8 @@ pub struct Login {
 /// A session was opened.
 #[derive(Debug)]
 pub struct LoggedIn {
-    /// What the next calls are made with.
-    pub access_token: SecretString,
-    /// What renews it.
-    pub refresh_token: SecretString,
-    /// Seconds for which the access token is good.
-    pub expires_in: i64,
+    /// What its calls are made with.
+    pub tokens: Tokens,
     /// Who logged in.
     pub user: Arc<User>,
 }
@@ -62,7 +55,6 @@ impl Accounts {
 
     fn open_session(&self, user: Arc<User>, wish: &Login) -> Result<LoggedIn, AccountsError> {
         let now = self.now();
-        let (refresh_token, refresh_hash) = new_refresh_token(&self.settings.pepper, &*self.random);
         let session = Session {
             id: SessionId::new(now, &*self.random),
             user_id: user.id,
@@ -75,10 +67,8 @@ impl Accounts {
                 .as_ref()
                 .map(|text| text.chars().take(MAX_USER_AGENT_CHARS).collect()),
         };
-        let access = Access { user_id: user.id, session_id: session.id };
-        let access_token = self.tokens.sign(access, now, &*self.random)?;
+        let (tokens, refresh_hash) = self.new_tokens(user.id, session.id, now)?;
         self.stores.sessions.open(&NewSession { session, refresh_hash })?;
-        let expires_in = self.tokens.lifetime().num_seconds();
-        Ok(LoggedIn { access_token, refresh_token, expires_in, user })
+        Ok(LoggedIn { tokens, user })
     }
 }

@@ -19,6 +19,8 @@ use crate::AccountsError;
 const VERSION: u8 = 1;
 const NONCE_BYTES: usize = 12;
 const STRETCHED_FOR: &[u8] = b"tollgate sealing 1";
+/// The same for a key that is made of a token.
+const TOKEN_STRETCHED_FOR: &[u8] = b"tollgate sealing under a token 1";
 
 /// Seals with the newest key and opens with any.
 pub struct Seal(Vec<Aes256Gcm>);
@@ -29,11 +31,21 @@ impl Seal {
     /// # Errors
     /// [`AccountsError::Internal`] when there is none.
     pub fn new(secrets: &[SecretString]) -> Result<Self, AccountsError> {
-        let ciphers: Vec<_> = secrets.iter().filter_map(cipher).collect();
+        let ciphers: Vec<_> = secrets.iter().filter_map(|secret| cipher(secret, STRETCHED_FOR)).collect();
         if ciphers.is_empty() {
             return Err(AccountsError::Internal("there is no key to seal with"));
         }
         Ok(Self(ciphers))
+    }
+
+    /// Under a random token of which only the hash is stored: who has the database and every other secret,
+    /// but not the token, opens nothing.
+    ///
+    /// # Errors
+    /// [`AccountsError::Internal`] when no key can be made of it, which no text brings about.
+    pub fn under(token: &SecretString) -> Result<Self, AccountsError> {
+        let failed = AccountsError::Internal("no key could be made of a token");
+        Ok(Self(vec![cipher(token, TOKEN_STRETCHED_FOR).ok_or(failed)?]))
     }
 
     /// Seals `plain`, which belongs to `owner` and serves `purpose`.
@@ -73,9 +85,9 @@ impl Seal {
     }
 }
 
-fn cipher(secret: &SecretString) -> Option<Aes256Gcm> {
+fn cipher(secret: &SecretString, stretched_for: &[u8]) -> Option<Aes256Gcm> {
     let mut key = Zeroizing::new([0_u8; 32]);
-    Hkdf::<Sha256>::new(None, secret.expose_secret().as_bytes()).expand(STRETCHED_FOR, &mut *key).ok()?;
+    Hkdf::<Sha256>::new(None, secret.expose_secret().as_bytes()).expand(stretched_for, &mut *key).ok()?;
     Aes256Gcm::new_from_slice(&*key).ok()
 }
 
@@ -109,6 +121,17 @@ mod tests {
         assert_eq!(seal.open("editor", user(), &sealed).unwrap().as_slice(), b"secret");
         assert!(seal.open("editor", other(), &sealed).is_none());
         assert!(seal.open("webhook", user(), &sealed).is_none());
+    }
+
+    #[test]
+    fn under_a_token_only_that_token_opens() {
+        let under = |token: &str| Seal::under(&SecretString::from(token)).unwrap();
+        let sealed = under("k").seal("refresh", user(), b"secret", &Counting::default()).unwrap();
+        assert_eq!(under("k").open("refresh", user(), &sealed).unwrap().as_slice(), b"secret");
+        assert!(under("l").open("refresh", user(), &sealed).is_none());
+        assert!(under("k").open("refresh", other(), &sealed).is_none());
+        // The operator's secret of the same text makes another key.
+        assert!(seal(&["k"]).open("refresh", user(), &sealed).is_none());
     }
 
     #[test]

@@ -1,9 +1,10 @@
-//! Whether an access token is good: its signature and time, its session, its user.
+//! Whether an access token is good: its signature and time, its session, its user. And what users do with
+//! their sessions: list and end them.
 
 use std::sync::Arc;
 
-use tollgate_domain::{Session, Time, User};
-use tollgate_store::Lookup;
+use tollgate_domain::{Session, SessionId, Time, User, UserId};
+use tollgate_store::{ListedSession, Lookup, Page, PageRequest};
 
 use crate::{Accounts, AccountsError, token::Access};
 
@@ -56,14 +57,53 @@ impl Accounts {
                 .load_session(&self.stores, access.session_id, now)?
                 .ok_or(AccountsError::InvalidToken)?,
         };
-        let user = match self.directory.user(access.user_id, now) {
-            Lookup::Known(user) => user,
-            Lookup::Absent | Lookup::Ask => self
-                .directory
-                .load_user(&self.stores, access.user_id, now)?
-                .ok_or(AccountsError::InvalidToken)?,
-        };
+        let user = self.user(access.user_id, now)?.ok_or(AccountsError::InvalidToken)?;
         identity(access, session, user, now)
+    }
+
+    /// Ends the session of `caller`, or with `all` every session of that user. Their access tokens are
+    /// useless at once.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn log_out(&self, caller: &Identity, all: bool) -> Result<(), AccountsError> {
+        let now = self.now();
+        if all {
+            self.stores.sessions.end_all(caller.user.id, now)?;
+        } else {
+            // Where another call has just ended it, it has ended all the same.
+            self.stores.sessions.end(caller.session.id, None, now)?;
+        }
+        Ok(())
+    }
+
+    /// The user's open sessions, newest first.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn list_sessions(
+        &self,
+        user: UserId,
+        page: &PageRequest,
+    ) -> Result<Page<ListedSession>, AccountsError> {
+        Ok(self.stores.sessions.list(user, page, self.now())?)
+    }
+
+    /// Ends one of the user's open sessions.
+    ///
+    /// # Errors
+    /// [`AccountsError::NotFound`] where it is not open or not the user's, or the store's.
+    pub fn end_session(&self, user: UserId, id: SessionId) -> Result<(), AccountsError> {
+        let ended = self.stores.sessions.end(id, Some(user), self.now())?;
+        if ended { Ok(()) } else { Err(AccountsError::NotFound("session")) }
+    }
+
+    /// The user of this id, from memory or the store.
+    pub(crate) fn user(&self, id: UserId, now: Time) -> Result<Option<Arc<User>>, AccountsError> {
+        match self.directory.user(id, now) {
+            Lookup::Known(user) => Ok(Some(user)),
+            Lookup::Absent | Lookup::Ask => Ok(self.directory.load_user(&self.stores, id, now)?),
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The use cases over real databases: on SQLite always, on Postgres where the tests are given one.
 
+mod refresh;
+
 use std::sync::{Arc, Mutex};
 
 use chrono::TimeDelta;
@@ -68,7 +70,7 @@ impl House {
     }
 
     fn check(&self, logged_in: &LoggedIn) -> Result<(), AccountsError> {
-        match self.accounts.check(logged_in.access_token.expose_secret(), self.clock.now()) {
+        match self.accounts.check(logged_in.tokens.access_token.expose_secret(), self.clock.now()) {
             Checked::Good(_) => Ok(()),
             Checked::Refused(refusal) => Err(refusal),
             Checked::Ask(access) => self.accounts.load(access).map(drop),

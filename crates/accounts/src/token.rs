@@ -130,8 +130,13 @@ impl AccessTokens {
 /// A new refresh token, and the hash under which it is stored.
 pub fn new_refresh_token(pepper: &Pepper, source: &dyn Randomness) -> (SecretString, [u8; 32]) {
     let text = BASE64_URL_SAFE_NO_PAD.encode(random::bytes::<32>(source));
-    let hash = pepper.token_hashes(REFRESH_PURPOSE, text.as_bytes()).into_iter().next().unwrap_or_default();
+    let hash = refresh_hashes(pepper, &text).into_iter().next().unwrap_or_default();
     (SecretString::from(text), hash)
+}
+
+/// The hashes under which a refresh token may be stored, the newest pepper's first.
+pub fn refresh_hashes(pepper: &Pepper, token: &str) -> Vec<[u8; 32]> {
+    pepper.token_hashes(REFRESH_PURPOSE, token.as_bytes())
 }
 
 #[cfg(test)]

@@ -360,10 +360,27 @@ impl tollgate_store::SessionStore for Rows {
     fn by_id(&self, _: tollgate_domain::SessionId) -> Result<Option<tollgate_domain::Session>, StoreError> {
         unasked()
     }
-    fn end(&self, _: tollgate_domain::SessionId, _: Time) -> Result<bool, StoreError> {
+    fn by_refresh(&self, _: &[u8; 32]) -> Result<Option<tollgate_domain::Session>, StoreError> {
+        unasked()
+    }
+    fn rotate(&self, _: &tollgate_store::Rotation) -> Result<tollgate_store::Rotated, StoreError> {
+        unasked()
+    }
+    fn list(
+        &self,
+        _: UserId,
+        _: &PageRequest,
+        _: Time,
+    ) -> Result<Page<tollgate_store::ListedSession>, StoreError> {
+        unasked()
+    }
+    fn end(&self, _: tollgate_domain::SessionId, _: Option<UserId>, _: Time) -> Result<bool, StoreError> {
         unasked()
     }
     fn end_all(&self, _: UserId, _: Time) -> Result<u64, StoreError> {
+        unasked()
+    }
+    fn forget(&self, _: Time, _: Time, _: u32) -> Result<u64, StoreError> {
         unasked()
     }
 }

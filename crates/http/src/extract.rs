@@ -9,6 +9,6 @@ mod query;
 pub use actor::{Admin, KeyManager, Principal, SessionUser};
 pub use after::After;
 pub(crate) use body::is_encoded;
-pub use body::{Body, JsonOrForm};
+pub use body::{Body, JsonOrForm, MaybeBody};
 pub use id::Id;
 pub use query::{Days, PageQuery, Params};

@@ -28,6 +28,10 @@ pub const GROUPS: [Group; 7] = [
             group
                 .service(auth::register::register)
                 .service(auth::login::login)
+                .service(auth::refresh::refresh)
+                .service(auth::logout::logout)
+                .service(auth::list_sessions::list_sessions)
+                .service(auth::end_session::end_session)
                 .service(auth::me::me)
                 .service(auth::vscode_config::vscode_config);
         },

@@ -6,6 +6,7 @@ mod head;
 #[cfg(target_os = "linux")]
 mod listen;
 mod order;
+mod sessions;
 mod waiting;
 
 use actix_web::{
@@ -185,6 +186,7 @@ async fn a_database_that_is_away_is_503_and_tells_nothing() {
     for request in [
         post("/api/v1/auth/register", &user),
         post("/api/v1/auth/login", &user),
+        post("/api/v1/auth/refresh", &json!({"refresh_token": "x"})),
         TestRequest::post()
             .uri("/api/auth/login")
             .set_form([("username", "a@b.de"), ("password", "testpass123")]),

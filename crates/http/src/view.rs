@@ -3,5 +3,6 @@
 pub mod event;
 pub mod key;
 pub mod money;
+pub mod session;
 pub mod stats;
 pub mod user;

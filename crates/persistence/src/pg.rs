@@ -14,7 +14,7 @@ use tollgate_domain::{Month, Time};
 use crate::{
     both::Conn,
     failure::Failure,
-    schema::{api_keys, event_streams, users},
+    schema::{api_keys, event_streams, sessions, users},
     types::Id,
 };
 
@@ -96,6 +96,14 @@ pub fn lock_user(conn: &mut Conn, id: Id) -> QueryResult<()> {
 pub fn lock_key(conn: &mut Conn, id: Id) -> QueryResult<()> {
     if let Conn::Pg(conn) = conn {
         api_keys::table.find(id).select(api_keys::id).for_no_key_update().execute(conn)?;
+    }
+    Ok(())
+}
+
+/// Holds the session against other writers until the end of the transaction.
+pub fn lock_session(conn: &mut Conn, id: Id) -> QueryResult<()> {
+    if let Conn::Pg(conn) = conn {
+        sessions::table.find(id).select(sessions::id).for_no_key_update().execute(conn)?;
     }
     Ok(())
 }

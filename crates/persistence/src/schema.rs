@@ -72,6 +72,7 @@ diesel::table! {
         ended_at -> Nullable<Ts>,
         ip -> Nullable<Text>,
         user_agent -> Nullable<Text>,
+        last_seen_at -> Nullable<Ts>,
     }
 }
 
@@ -84,6 +85,7 @@ diesel::table! {
         session_id -> Id,
         created_at -> Ts,
         spent_at -> Nullable<Ts>,
+        answer -> Nullable<Binary>,
     }
 }
 
@@ -250,4 +252,6 @@ diesel::table! {
 }
 
 diesel::joinable!(api_keys -> users (user_id));
+diesel::joinable!(refresh_tokens -> sessions (session_id));
 diesel::allow_tables_to_appear_in_same_query!(users, api_keys, key_totals);
+diesel::allow_tables_to_appear_in_same_query!(refresh_tokens, sessions);

@@ -102,8 +102,12 @@ fn calls(db: &Db) -> Vec<Call> {
         "keys.ids_by_prefix": |s| s.keys.ids_by_prefix("0", 10);
         "sessions.open": |s| s.sessions.open(&given::session(user));
         "sessions.by_id": |s| s.sessions.by_id(id);
-        "sessions.end": |s| s.sessions.end(id, given::at(1));
+        "sessions.by_refresh": |s| s.sessions.by_refresh(&session.refresh_hash);
+        "sessions.rotate": |s| s.sessions.rotate(&given::rotation(&session, given::at(1)));
+        "sessions.list": |s| s.sessions.list(user, &page, given::at(1));
+        "sessions.end": |s| s.sessions.end(id, None, given::at(1));
         "sessions.end_all": |s| s.sessions.end_all(user, given::at(1));
+        "sessions.forget": |s| s.sessions.forget(given::at(1), given::at(1), 10);
         "changes.latest": |s| s.changes.latest();
         "changes.since": |s| s.changes.since(0, 10);
         "events.open_stream": |s| s.events.open_stream(given::at(0));

@@ -37,7 +37,7 @@ pub use freshness::Freshness;
 pub use key::{EditorKey, KeyFilter, KeyStore, ListedKey, NewKey};
 pub use open_request::OpenRequestStore;
 pub use page::{Page, PageRequest};
-pub use session::{NewSession, SessionStore};
+pub use session::{ListedSession, NewSession, Rotated, Rotation, SessionStore};
 pub use spool::{SpoolDepth, SpoolStore};
 pub use usage::{KeyTotals, LogMark, LogPage, Stats, Totals, UsageScope, UsageStore};
 pub use user::{Credentials, NewUser, UserStore};

@@ -2,7 +2,7 @@
 
 use tollgate_domain::{Session, SessionId, Time, UserId};
 
-use crate::StoreError;
+use crate::{Page, PageRequest, StoreError};
 
 /// A session to be opened.
 #[derive(Debug, Clone)]
@@ -11,6 +11,45 @@ pub struct NewSession {
     pub session: Session,
     /// The keyed hash of its first refresh token.
     pub refresh_hash: [u8; 32],
+}
+
+/// A session with what lists show beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedSession {
+    /// The session.
+    pub session: Session,
+    /// Its login, or its last refresh.
+    pub last_seen_at: Time,
+}
+
+/// What shall take a refresh token's place.
+#[derive(Debug, Clone)]
+pub struct Rotation {
+    /// The session of the token that was presented.
+    pub session: SessionId,
+    /// The keyed hash of that token.
+    pub presented: [u8; 32],
+    /// The keyed hash of its successor.
+    pub successor: [u8; 32],
+    /// What the presented token is answered, sealed under it.
+    pub answer: Vec<u8>,
+    /// The present time.
+    pub now: Time,
+    /// A token that was spent after this moment may be given its answer again.
+    pub forgiven_after: Time,
+}
+
+/// What came of presenting a refresh token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rotated {
+    /// It is spent, and its successor has taken its place.
+    Fresh,
+    /// It was spent a moment ago and its successor is unused: the answer that was kept then.
+    Again(Vec<u8>),
+    /// It was spent already. Its session has now ended.
+    Reused,
+    /// There is no such token, or its session is not open.
+    Refused,
 }
 
 /// Where sessions are kept.
@@ -27,15 +66,43 @@ pub trait SessionStore: Send + Sync {
     /// See [`StoreError`].
     fn by_id(&self, id: SessionId) -> Result<Option<Session>, StoreError>;
 
-    /// Ends a session; `false` where none was open.
+    /// The session whose refresh token, spent or not, has this hash; open or not.
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn end(&self, id: SessionId, now: Time) -> Result<bool, StoreError>;
+    fn by_refresh(&self, hash: &[u8; 32]) -> Result<Option<Session>, StoreError>;
+
+    /// Spends a refresh token, as [`Rotated`] says: of any number that come at once with the same token,
+    /// one rotates and the others see what it did. The session counts as seen, the answer to the token
+    /// before is forgotten, and its absolute end stays where it is.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn rotate(&self, rotation: &Rotation) -> Result<Rotated, StoreError>;
+
+    /// A user's sessions that are open at `now`, newest first.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn list(&self, user: UserId, page: &PageRequest, now: Time) -> Result<Page<ListedSession>, StoreError>;
+
+    /// Ends a session; with `owner`, only that user's. `false` where none was open.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn end(&self, id: SessionId, owner: Option<UserId>, now: Time) -> Result<bool, StoreError>;
 
     /// Ends every open session of a user; gives how many.
     ///
     /// # Errors
     /// See [`StoreError`].
     fn end_all(&self, user: UserId, now: Time) -> Result<u64, StoreError>;
+
+    /// Forgets what nobody can use any more, at most `limit` records of each kind: answers to tokens that
+    /// were spent before `answers`, and sessions that ended or expired before `sessions`, their tokens
+    /// first. Gives how many; 0 where nothing is left.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn forget(&self, answers: Time, sessions: Time, limit: u32) -> Result<u64, StoreError>;
 }

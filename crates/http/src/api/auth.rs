@@ -1,6 +1,10 @@
 //! Accounts.
 
+pub mod end_session;
+pub mod list_sessions;
 pub mod login;
+pub mod logout;
 pub mod me;
+pub mod refresh;
 pub mod register;
 pub mod vscode_config;

@@ -4,8 +4,11 @@
 use std::{pin::Pin, sync::Arc};
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload, http::StatusCode, web::Data};
-use tollgate_accounts::{Actor, session::Checked};
-use tollgate_domain::{Permission, User};
+use tollgate_accounts::{
+    Actor,
+    session::{Checked, Identity},
+};
+use tollgate_domain::Permission;
 
 use crate::{
     credentials::{Presented, presented},
@@ -13,9 +16,9 @@ use crate::{
     state::State,
 };
 
-/// A user with an access token. An API key here is 403: it is for programs, not for the account itself.
+/// A user with an access token, and its session. An API key here is 403: it is for programs, not for the account itself.
 #[derive(Debug)]
-pub struct SessionUser(pub Arc<User>);
+pub struct SessionUser(pub Identity);
 
 /// A user, by access token or by one of the user's keys.
 #[derive(Debug)]
@@ -48,15 +51,14 @@ impl FromRequest for SessionUser {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
         Box::pin(async move {
-            let actor = actor(&request).await?;
-            if actor.key.is_some() {
-                return Err(Problem::new(
+            match caller(&request).await? {
+                Caller::Session(identity) => Ok(Self(identity)),
+                Caller::Key(_) => Err(Problem::new(
                     StatusCode::FORBIDDEN,
                     "permission_denied",
                     "This takes an access token, not an API key: log in with POST /api/v1/auth/login.",
-                ));
+                )),
             }
-            Ok(Self(actor.user))
         })
     }
 }
@@ -89,21 +91,33 @@ impl FromRequest for Admin {
     }
 }
 
+/// Who calls, by what was presented.
+enum Caller {
+    Session(Identity),
+    Key(Actor),
+}
+
 async fn actor(request: &HttpRequest) -> Result<Actor, Problem> {
+    Ok(match caller(request).await? {
+        Caller::Session(identity) => Actor { user: identity.user, key: None },
+        Caller::Key(actor) => actor,
+    })
+}
+
+async fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
     let presented = presented(request.headers())?;
     let state = request.app_data::<Data<State>>().ok_or_else(|| Problem::internal("the state is missing"))?;
     match presented {
         Presented::ApiKey(key) => {
             let caller = state.authenticator.authenticate(&key).await?;
-            Ok(Actor { user: caller.user, key: Some(caller.key) })
+            Ok(Caller::Key(Actor { user: caller.user, key: Some(caller.key) }))
         }
         Presented::AccessToken(token) => match state.accounts.check(&token, state.clock.now()) {
-            Checked::Good(identity) => Ok(Actor { user: identity.user, key: None }),
+            Checked::Good(identity) => Ok(Caller::Session(identity)),
             Checked::Refused(refusal) => Err(refusal.into()),
             Checked::Ask(access) => {
                 let accounts = Arc::clone(&state.accounts);
-                let identity = state.pools.lookups.run(move || accounts.load(access)).await??;
-                Ok(Actor { user: identity.user, key: None })
+                Ok(Caller::Session(state.pools.lookups.run(move || accounts.load(access)).await??))
             }
         },
     }

@@ -31,6 +31,10 @@ pub struct Body<T>(pub T);
 #[derive(Debug)]
 pub struct JsonOrForm<T>(pub T);
 
+/// A JSON body, or none: then what stands for nothing said.
+#[derive(Debug)]
+pub struct MaybeBody<T>(pub T);
+
 type Extracting<T> = Pin<Box<dyn Future<Output = Result<T, Problem>>>>;
 
 impl<T: DeserializeOwned> FromRequest for Body<T> {
@@ -59,6 +63,24 @@ impl<T: DeserializeOwned> FromRequest for JsonOrForm<T> {
                 kind if is_json(kind) => json(&read(&request, payload).await?).map(Self),
                 kind if kind.eq_ignore_ascii_case(FORM) => form(&read(&request, payload).await?).map(Self),
                 _ => Err(Problem::wrong_media_type(&format!("{JSON} or {FORM}"))),
+            }
+        })
+    }
+}
+
+impl<T: DeserializeOwned + Default> FromRequest for MaybeBody<T> {
+    type Error = Problem;
+    type Future = Extracting<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            let bytes = read(&request, payload).await?;
+            match bytes.is_empty() {
+                // Some clients name a type even then.
+                true => Ok(Self(T::default())),
+                false if is_json(request.content_type()) => json(&bytes).map(Self),
+                false => Err(Problem::wrong_media_type(JSON)),
             }
         })
     }
@@ -134,7 +156,7 @@ mod tests {
 
     use super::*;
 
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Default, Deserialize)]
     struct Sample {
         name: String,
     }
@@ -154,6 +176,29 @@ mod tests {
         assert_eq!(taken(FORM, "name=a%20b&grant_type=password").await, Ok("a b".into()));
         assert_eq!(taken(FORM, "other=a").await, Err("validation_failed"));
         assert_eq!(taken("text/plain", r#"{"name": "a"}"#).await, Err("unsupported_media_type"));
+    }
+
+    #[actix_web::test]
+    async fn a_body_may_be_left_out_where_nothing_must_be_said() {
+        for (kind, body, wanted) in [
+            (None, "", Ok("")),
+            (Some(JSON), "", Ok("")),
+            (Some("text/plain"), "", Ok("")),
+            (Some(JSON), r#"{"name": "a"}"#, Ok("a")),
+            (Some(JSON), "{}", Err("validation_failed")),
+            (Some(JSON), "{", Err("malformed_request")),
+            (Some("text/plain"), "x", Err("unsupported_media_type")),
+            (None, "{}", Err("unsupported_media_type")),
+        ] {
+            let mut request = TestRequest::default().set_payload(body);
+            if let Some(kind) = kind {
+                request = request.insert_header(("content-type", kind));
+            }
+            let (request, mut payload) = request.to_http_parts();
+            let taken = MaybeBody::<Sample>::from_request(&request, &mut payload).await;
+            let taken = taken.map(|sample| sample.0.name).map_err(|problem| problem.code());
+            assert_eq!(taken, wanted.map(str::to_owned), "{kind:?} {body}");
+        }
     }
 
     #[actix_web::test]

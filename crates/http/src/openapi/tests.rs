@@ -35,6 +35,10 @@ fn every_route_of_this_release_is_there() {
     let wanted = [
         ("POST", "/api/v1/auth/register"),
         ("POST", "/api/v1/auth/login"),
+        ("POST", "/api/v1/auth/refresh"),
+        ("POST", "/api/v1/auth/logout"),
+        ("GET", "/api/v1/auth/sessions"),
+        ("DELETE", "/api/v1/auth/sessions/{id}"),
         ("GET", "/api/v1/auth/me"),
         ("GET", "/api/v1/auth/vscode-config"),
         ("GET", "/api/v1/keys"),
@@ -87,7 +91,9 @@ fn every_error_is_a_problem_and_what_needs_credentials_says_so() {
             }
         }
         let secured = operation.get("security").is_some();
-        assert_eq!(secured, responses.contains_key("401") && !path.ends_with("/login"), "{method} {path}");
+        // What they refuse are the credentials of their bodies.
+        let gives_tokens = ["/login", "/refresh"].iter().any(|end| path.ends_with(end));
+        assert_eq!(secured, responses.contains_key("401") && !gives_tokens, "{method} {path}");
         if operation.get("requestBody").is_some() {
             for status in ["400", "408", "413", "415", "422"] {
                 assert!(responses.contains_key(status), "{method} {path} lacks {status}");

@@ -28,9 +28,12 @@ impl From<AccountsError> for Problem {
             AccountsError::RegistrationClosed(_) => {
                 Self::new(StatusCode::FORBIDDEN, "registration_closed", said)
             }
-            AccountsError::InvalidCredentials | AccountsError::InvalidToken => {
+            AccountsError::InvalidCredentials
+            | AccountsError::InvalidToken
+            | AccountsError::InvalidRefreshToken => {
                 Self::new(StatusCode::UNAUTHORIZED, "invalid_credentials", said)
             }
+            AccountsError::RefreshReused => Self::new(StatusCode::UNAUTHORIZED, "refresh_reused", said),
             AccountsError::UserDisabled => Self::new(StatusCode::UNAUTHORIZED, "user_disabled", said),
             AccountsError::Beyond(beyond) => beyond.into(),
             AccountsError::TooManyKeys { .. } => Self::new(StatusCode::CONFLICT, "too_many_keys", said),

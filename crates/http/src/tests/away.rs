@@ -13,9 +13,9 @@ use tollgate_domain::{
 use tollgate_gate::Authenticator;
 use tollgate_store::{
     ChangeStore, Changes, Credentials, Directory, Edit, EditorKey, EventStore, Folded, KeyFilter, KeyStore,
-    KeyTotals, ListedKey, LogMark, LogPage, Mark, NewKey, NewSession, NewUser, OpenRequestStore, Page,
-    PageRequest, SavedWindows, SessionStore, Stats, StoreError, Stores, StreamId, UsageScope, UsageStore,
-    UserStore, WindowStore,
+    KeyTotals, ListedKey, ListedSession, LogMark, LogPage, Mark, NewKey, NewSession, NewUser,
+    OpenRequestStore, Page, PageRequest, Rotated, Rotation, SavedWindows, SessionStore, Stats, StoreError,
+    Stores, StreamId, UsageScope, UsageStore, UserStore, WindowStore,
 };
 use tollgate_usage::Folder;
 
@@ -155,10 +155,22 @@ impl SessionStore for Away {
     fn by_id(&self, _: SessionId) -> Result<Option<Session>, StoreError> {
         away()
     }
-    fn end(&self, _: SessionId, _: Time) -> Result<bool, StoreError> {
+    fn by_refresh(&self, _: &[u8; 32]) -> Result<Option<Session>, StoreError> {
+        away()
+    }
+    fn rotate(&self, _: &Rotation) -> Result<Rotated, StoreError> {
+        away()
+    }
+    fn list(&self, _: UserId, _: &PageRequest, _: Time) -> Result<Page<ListedSession>, StoreError> {
+        away()
+    }
+    fn end(&self, _: SessionId, _: Option<UserId>, _: Time) -> Result<bool, StoreError> {
         away()
     }
     fn end_all(&self, _: UserId, _: Time) -> Result<u64, StoreError> {
+        away()
+    }
+    fn forget(&self, _: Time, _: Time, _: u32) -> Result<u64, StoreError> {
         away()
     }
 }

@@ -65,13 +65,13 @@ pub fn each_write_says_what_changed(stores: &Stores) {
             "the end of a session",
             &|| {
                 stores.sessions.open(&session).unwrap();
-                assert!(stores.sessions.end(session.session.id, given::at(1)).unwrap());
+                assert!(stores.sessions.end(session.session.id, None, given::at(1)).unwrap());
             },
             vec![Change::Session(session.session.id)],
         ),
         (
             "a second end",
-            &|| assert!(!stores.sessions.end(session.session.id, given::at(1)).unwrap()),
+            &|| assert!(!stores.sessions.end(session.session.id, None, given::at(1)).unwrap()),
             vec![],
         ),
     ];

@@ -15,7 +15,7 @@ use tollgate_domain::{
     limit::KeyLimits, random,
 };
 
-use crate::{Folded, NewKey, NewSession, NewUser, Stores};
+use crate::{Folded, NewKey, NewSession, NewUser, Rotation, Stores};
 
 /// How long a case waits for an append: longer than any takes.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -143,6 +143,18 @@ pub fn session(user: UserId) -> NewSession {
         user_agent: Some("curl/8".to_owned()),
     };
     NewSession { session, refresh_hash: random::bytes(&Numbers) }
+}
+
+/// Spends the first refresh token of `session` at `now`, forgiving for ten seconds.
+pub fn rotation(session: &NewSession, now: Time) -> Rotation {
+    Rotation {
+        session: session.session.id,
+        presented: session.refresh_hash,
+        successor: random::bytes(&Numbers),
+        answer: random::bytes::<32>(&Numbers).to_vec(),
+        now,
+        forgiven_after: now - TimeDelta::seconds(10),
+    }
 }
 
 /// A chat of 100 tokens in and 50 out, admitted and answered well at `time`.

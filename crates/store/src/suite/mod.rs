@@ -23,6 +23,7 @@ pub mod given;
 pub mod key;
 pub mod log;
 pub mod open_request;
+pub mod refresh;
 pub mod session;
 pub mod usage;
 pub mod user;
@@ -57,6 +58,18 @@ macro_rules! suite {
         $case!(session, a_session_reads_back_whole);
         $case!(session, a_session_ends_once);
         $case!(session, all_sessions_of_one_user_end);
+        $case!(session, only_the_owner_ends_where_one_is_named);
+        $case!(session, open_sessions_are_listed_newest_first_without_repeats);
+
+        $case!(refresh, a_refresh_token_is_spent_once);
+        $case!(refresh, a_spent_token_is_answered_again_for_a_moment);
+        $case!(refresh, a_spent_token_whose_successor_was_used_ends_the_session);
+        $case!(refresh, an_answer_is_kept_for_the_last_spent_token_alone);
+        $case!(refresh, nothing_is_refreshed_beyond_the_end);
+        $case!(refresh, tokens_belong_to_their_session);
+        $case!(refresh, of_refreshes_at_once_one_counts);
+        $case!(refresh, a_refresh_and_an_end_at_once_leave_nothing_open);
+        $case!(refresh, what_nobody_can_use_is_forgotten_in_pieces);
 
         $case!(change, each_write_says_what_changed);
         $case!(change, numbers_follow_commits_without_gaps);
@@ -102,12 +115,13 @@ macro_rules! suite {
 
 #[cfg(test)]
 mod tests {
-    const FILES: [(&str, &str); 9] = [
+    const FILES: [(&str, &str); 10] = [
         ("change", include_str!("change.rs")),
         ("event", include_str!("event.rs")),
         ("key", include_str!("key.rs")),
         ("log", include_str!("log.rs")),
         ("open_request", include_str!("open_request.rs")),
+        ("refresh", include_str!("refresh.rs")),
         ("session", include_str!("session.rs")),
         ("usage", include_str!("usage.rs")),
         ("user", include_str!("user.rs")),

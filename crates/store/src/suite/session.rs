@@ -1,9 +1,10 @@
 //! Promises of [`SessionStore`](crate::SessionStore).
 
+use chrono::TimeDelta;
 use tollgate_domain::{Session, SessionId, UserId};
 
 use super::given;
-use crate::Stores;
+use crate::{ListedSession, PageRequest, Stores};
 
 fn open(stores: &Stores, user: UserId) -> SessionId {
     let new = given::session(user);
@@ -20,24 +21,26 @@ pub fn a_session_reads_back_whole(stores: &Stores) {
     bare.session.user_agent = None;
     for new in [full, bare] {
         stores.sessions.open(&new).unwrap();
+        assert_eq!(stores.sessions.by_refresh(&new.refresh_hash).unwrap().as_ref(), Some(&new.session));
         assert_eq!(stores.sessions.by_id(new.session.id).unwrap(), Some(new.session));
     }
     assert_eq!(stores.sessions.by_id(given::session(user).session.id).unwrap(), None);
+    assert_eq!(stores.sessions.by_refresh(&given::session(user).refresh_hash).unwrap(), None);
 }
 
 /// A session ends once, and not after its time.
 pub fn a_session_ends_once(stores: &Stores) {
     let user = given::stored_user(stores);
     let id = open(stores, user);
-    assert!(stores.sessions.end(id, given::at(10)).unwrap());
-    assert!(!stores.sessions.end(id, given::at(20)).unwrap());
+    assert!(stores.sessions.end(id, None, given::at(10)).unwrap());
+    assert!(!stores.sessions.end(id, None, given::at(20)).unwrap());
     let session = stores.sessions.by_id(id).unwrap().unwrap();
     assert_eq!(session.ended_at, Some(given::at(10)));
     assert!(!session.is_open(given::at(10)));
 
     let over = open(stores, user);
-    assert!(!stores.sessions.end(over, given::at(3_600)).unwrap());
-    assert!(!stores.sessions.end(given::session(user).session.id, given::at(10)).unwrap());
+    assert!(!stores.sessions.end(over, None, given::at(3_600)).unwrap());
+    assert!(!stores.sessions.end(given::session(user).session.id, None, given::at(10)).unwrap());
 }
 
 /// Every open session of one user ends, and nobody else's.
@@ -46,11 +49,67 @@ pub fn all_sessions_of_one_user_end(stores: &Stores) {
     let mine = [open(stores, user), open(stores, user), open(stores, user)];
     let theirs = open(stores, other);
     let [first, second, third] = mine;
-    stores.sessions.end(first, given::at(10)).unwrap();
+    stores.sessions.end(first, None, given::at(10)).unwrap();
     assert_eq!(stores.sessions.end_all(user, given::at(20)).unwrap(), 2);
     assert_eq!(stores.sessions.end_all(user, given::at(30)).unwrap(), 0);
     let ended = |id| stores.sessions.by_id(id).unwrap().and_then(|session: Session| session.ended_at);
     assert_eq!(ended(first), Some(given::at(10)));
     assert_eq!([ended(second), ended(third)], [Some(given::at(20)); 2]);
     assert_eq!(ended(theirs), None);
+}
+
+/// Another user's session is not there.
+pub fn only_the_owner_ends_where_one_is_named(stores: &Stores) {
+    let (owner, other) = (given::stored_user(stores), given::stored_user(stores));
+    let id = open(stores, owner);
+    assert!(!stores.sessions.end(id, Some(other), given::at(1)).unwrap());
+    assert_eq!(stores.sessions.by_id(id).unwrap().unwrap().ended_at, None);
+    assert!(stores.sessions.end(id, Some(owner), given::at(2)).unwrap());
+    assert!(!stores.sessions.end(id, Some(owner), given::at(3)).unwrap());
+}
+
+/// A list has one user's open sessions and says when each was seen; its pages follow each other without
+/// repeats or losses.
+pub fn open_sessions_are_listed_newest_first_without_repeats(stores: &Stores) {
+    let (user, other) = (given::stored_user(stores), given::stored_user(stores));
+    open(stores, other);
+    let mut made = Vec::new();
+    for second in 0..7 {
+        let mut new = given::session(user);
+        new.session.created_at = given::at(second);
+        new.session.expires_at = given::at(100) + TimeDelta::seconds(second);
+        stores.sessions.open(&new).unwrap();
+        made.push(new);
+    }
+    made.sort_by_key(|new| std::cmp::Reverse(new.session.id));
+    let [refreshed, ended, ..] = made.as_slice() else { unreachable!("seven were made") };
+    stores.sessions.rotate(&given::rotation(refreshed, given::at(50))).unwrap();
+    stores.sessions.end(ended.session.id, None, given::at(50)).unwrap();
+    let all = |now| {
+        let mut page = PageRequest { limit: 2, after: None };
+        let mut seen = Vec::new();
+        loop {
+            let got = stores.sessions.list(user, &page, given::at(now)).unwrap();
+            assert!(got.items.len() <= 2);
+            seen.extend(got.items);
+            page.after = got.next;
+            if page.after.is_none() {
+                return seen;
+            }
+        }
+    };
+    let expected = |now| -> Vec<ListedSession> {
+        let open = made.iter().filter(|new| new.session.id != ended.session.id);
+        let open = open.filter(|new| new.session.expires_at > given::at(now));
+        let listed = open.map(|new| {
+            let seen =
+                if new.session.id == refreshed.session.id { given::at(50) } else { new.session.created_at };
+            ListedSession { session: new.session.clone(), last_seen_at: seen }
+        });
+        listed.collect()
+    };
+    assert_eq!(all(60), expected(60));
+    assert_eq!(all(60).len(), 6);
+    assert_eq!(all(103), expected(103));
+    assert_eq!(all(200), []);
 }

@@ -1,7 +1,9 @@
 //! Sessions.
 
 use tollgate_domain::{Session, SessionId, Time, UserId};
-use tollgate_store::{NewSession, SessionStore, StoreError};
+use tollgate_store::{
+    ListedSession, NewSession, Page, PageRequest, Rotated, Rotation, SessionStore, StoreError,
+};
 
 use super::Wrapped;
 
@@ -14,11 +16,27 @@ impl SessionStore for Wrapped<dyn SessionStore> {
         self.call("sessions.by_id", |inner| inner.by_id(id))
     }
 
-    fn end(&self, id: SessionId, now: Time) -> Result<bool, StoreError> {
-        self.call("sessions.end", |inner| inner.end(id, now))
+    fn by_refresh(&self, hash: &[u8; 32]) -> Result<Option<Session>, StoreError> {
+        self.call("sessions.by_refresh", |inner| inner.by_refresh(hash))
+    }
+
+    fn rotate(&self, rotation: &Rotation) -> Result<Rotated, StoreError> {
+        self.call("sessions.rotate", |inner| inner.rotate(rotation))
+    }
+
+    fn list(&self, user: UserId, page: &PageRequest, now: Time) -> Result<Page<ListedSession>, StoreError> {
+        self.call("sessions.list", |inner| inner.list(user, page, now))
+    }
+
+    fn end(&self, id: SessionId, owner: Option<UserId>, now: Time) -> Result<bool, StoreError> {
+        self.call("sessions.end", |inner| inner.end(id, owner, now))
     }
 
     fn end_all(&self, user: UserId, now: Time) -> Result<u64, StoreError> {
         self.call("sessions.end_all", |inner| inner.end_all(user, now))
+    }
+
+    fn forget(&self, answers: Time, sessions: Time, limit: u32) -> Result<u64, StoreError> {
+        self.call("sessions.forget", |inner| inner.forget(answers, sessions, limit))
     }
 }

@@ -3,13 +3,19 @@
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, http::header::USER_AGENT, post, web::Data};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use tollgate_accounts::login::{LoggedIn, Login};
 use tollgate_domain::Time;
 use utoipa::ToSchema;
 
-use crate::{client_address, extract::JsonOrForm, problem::Problem, state::State, view::user::UserView};
+use crate::{
+    client_address,
+    extract::JsonOrForm,
+    problem::Problem,
+    state::State,
+    view::{session::TokensView, user::UserView},
+};
 
 /// A wish to log in.
 #[derive(Deserialize, ToSchema)]
@@ -34,18 +40,11 @@ pub struct LoginForm {
     password: String,
 }
 
-/// A session's tokens.
+/// A new session's tokens.
 #[derive(Serialize, ToSchema)]
 pub struct LoginResponse {
-    /// What the next calls are made with.
-    access_token: String,
-    /// What renews it.
-    refresh_token: String,
-    /// Always `bearer`.
-    #[schema(value_type = String, example = "bearer")]
-    token_type: &'static str,
-    /// Seconds for which the access token is good.
-    expires_in: i64,
+    #[serde(flatten)]
+    tokens: TokensView,
     /// Who logged in.
     user: UserView,
 }
@@ -79,12 +78,6 @@ pub async fn login(
 
 impl LoginResponse {
     fn new(logged_in: &LoggedIn, now: Time) -> Self {
-        Self {
-            access_token: logged_in.access_token.expose_secret().to_owned(),
-            refresh_token: logged_in.refresh_token.expose_secret().to_owned(),
-            token_type: "bearer",
-            expires_in: logged_in.expires_in,
-            user: UserView::new(&logged_in.user, now),
-        }
+        Self { tokens: TokensView::from(&logged_in.tokens), user: UserView::new(&logged_in.user, now) }
     }
 }

@@ -13,6 +13,6 @@ use crate::{extract::SessionUser, problem::Problem, state::State, view::user::Us
     responses((status = 200, description = "The user.", body = UserView)),
 )]
 #[get("/me")]
-pub async fn me(state: Data<State>, SessionUser(user): SessionUser) -> Result<HttpResponse, Problem> {
-    Ok(HttpResponse::Ok().json(UserView::new(&user, state.clock.now())))
+pub async fn me(state: Data<State>, SessionUser(caller): SessionUser) -> Result<HttpResponse, Problem> {
+    Ok(HttpResponse::Ok().json(UserView::new(&caller.user, state.clock.now())))
 }

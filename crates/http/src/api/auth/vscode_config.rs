@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use actix_web::{HttpResponse, get, web::Data};
 use serde::Serialize;
+use tollgate_accounts::session::Identity;
 use tollgate_domain::{Environment, KeyText, User, quota::QuotaState};
 use utoipa::ToSchema;
 
@@ -55,7 +56,7 @@ pub struct EditorConfigResponse {
 #[get("/vscode-config")]
 pub async fn vscode_config(
     state: Data<State>,
-    SessionUser(user): SessionUser,
+    SessionUser(Identity { user, .. }): SessionUser,
 ) -> Result<HttpResponse, Problem> {
     let (accounts, folder) = (Arc::clone(&state.accounts), Arc::clone(&state.folder));
     let job = move || {

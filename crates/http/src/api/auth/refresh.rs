@@ -1,0 +1,43 @@
+//! `POST /api/v1/auth/refresh`.
+
+use std::sync::Arc;
+
+use actix_web::{HttpResponse, post, web::Data};
+use secrecy::SecretString;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::{extract::Body, problem::Problem, state::State, view::session::TokensView};
+
+/// A wish for new tokens.
+#[derive(Deserialize, ToSchema)]
+pub struct RefreshRequest {
+    /// The refresh token of the login or of the last refresh.
+    #[schema(value_type = String)]
+    refresh_token: SecretString,
+}
+
+/// Renew a session's tokens
+///
+/// A refresh token is good once. Presented again within ten seconds, while the new one is unused, it gets the same
+/// answer again: a lost answer logs nobody out. In every other case its reuse ends the session. The session ends some
+/// days after its login, however often it is refreshed.
+#[utoipa::path(
+    tag = "accounts",
+    request_body = RefreshRequest,
+    responses(
+        (status = 200, description = "The session's new tokens.", body = TokensView),
+        (
+            status = 401,
+            description = "`invalid_credentials`; `refresh_reused` where the session has ended by this; or \
+                           `user_disabled`."
+        ),
+    ),
+)]
+#[post("/refresh")]
+pub async fn refresh(state: Data<State>, body: Body<RefreshRequest>) -> Result<HttpResponse, Problem> {
+    let Body(RefreshRequest { refresh_token }) = body;
+    let accounts = Arc::clone(&state.accounts);
+    let tokens = state.pools.accounts.run(move || accounts.refresh(&refresh_token)).await??;
+    Ok(HttpResponse::Ok().json(TokensView::from(&tokens)))
+}
