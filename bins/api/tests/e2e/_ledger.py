@@ -22,7 +22,7 @@ PICO = 10**12
 # A request has an open row once it is as old as this, in seconds, by the contract; and the row is refreshed as often.
 OPEN_AFTER = 2.0
 # What a busy machine takes beyond it.
-SLACK = 2.0
+SLACK = 1.0
 
 # Statuses of answers that do not count in the windows.
 UNCOUNTED = (401, 403, 429, 503)

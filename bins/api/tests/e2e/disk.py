@@ -27,8 +27,10 @@ from _server import wait_until
 from _testcase import OPERATOR_KEY
 
 USERS = 8
-# Bytes of the small disk: enough for secrets, templates and some seconds of load.
-SIZE = 48 * 1024 * 1024
+# Bytes of the small disk: enough for secrets, templates, what the spool keeps, and some seconds of load.
+SIZE = 64 * 1024 * 1024
+# Bytes that a spool may fill by itself.
+LEFT = 2 * 1024 * 1024
 LOG = "logging:\n  level: warn\n"
 
 
@@ -52,11 +54,13 @@ class SmallDisk:
         except FileNotFoundError as error:
             return subprocess.CompletedProcess(words, 127, "", str(error))
 
-    def fill(self):
-        """Takes every byte that is left."""
-        with (self.folder / "filler").open("ab", buffering=0) as filler, contextlib.suppress(OSError):
-            while True:
-                filler.write(bytes(4096))
+    def fill(self, leave=0):
+        """Takes every byte that is left, or all but some."""
+        with (self.folder / "filler").open("ab", buffering=0) as filler:
+            with contextlib.suppress(OSError):
+                while True:
+                    filler.write(bytes(4096))
+            filler.truncate(filler.tell() - leave)
 
     def empty(self):
         """Gives it back."""
@@ -166,6 +170,19 @@ class FullDisk(Disk):
             self.server.launch()
             wait_until(lambda: self.is_failing("starting"), "the server waits", 60)
         wait_until(self.is_ready, "there is room again", 60)
+        self.assert_nothing_is_lost()
+
+
+    @unittest.skipUnless(_installation.ON_POSTGRES, "a database on the same disk has no room for what is drained")
+    def test_a_spool_that_has_filled_the_disk_is_drained(self):
+        load = _load.Load(self.server, self.users, self.id(), slow=2)
+        wait_until(lambda: len(load.asked) > 10 * USERS, "answers come", 60)
+        self.disk.fill(leave=LEFT)
+        self.postgres.stop(signal.SIGINT)
+        wait_until(lambda: self.is_failing("spool"), "the spool has filled the disk", 60)
+        self.asked += load.stop()
+        self.postgres.start()
+        wait_until(self.is_ready, "the spool is drained, although nobody made room", 60)
         self.assert_nothing_is_lost()
 
 

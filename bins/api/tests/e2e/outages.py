@@ -143,8 +143,8 @@ class Outages(unittest.TestCase):
         load = self.load()
         with self.away(how):
             end = time.monotonic() + SECONDS
+            wait_until(lambda: self.readyz() == (200, {"status": "degraded", "failing": ["database"]}), "degraded")
             if how != "locked":
-                wait_until(lambda: self.readyz() == (200, {"status": "degraded", "failing": ["database"]}), "degraded")
                 refused = self.stranger.chat()
                 self.assertEqual((refused.status_code, refused.json()["code"]), (503, "store_unavailable"))
                 self.assertIn("Retry-After", refused.headers)

@@ -19,6 +19,9 @@ TABLE = {
     # The body is empty: who may come in is told what is missing.
     ("post", "/api/v1/auth/register"): (422, 422, 422, None),
     ("post", "/api/v1/auth/login"): (422, 422, 422, None),
+    ("post", "/api/v1/auth/refresh"): (422, 422, 422, None),
+    ("get", "/api/v1/auth/sessions"): (401, 200, 403, None),
+    ("delete", "/api/v1/auth/sessions/{id}"): (401, 404, 403, 404),
     ("get", "/api/v1/auth/me"): (401, 200, 403, None),
     ("get", "/api/v1/auth/vscode-config"): (401, 200, 403, None),
     ("get", "/api/v1/keys"): (401, 200, 403, None),
@@ -32,6 +35,8 @@ TABLE = {
     ("post", "/v1/chat/completions"): (401, 401, 403, None),
     ("get", "/v1/models"): (401, 401, 403, None),
     ("post", "/api/v1/llm/completion"): (401, 401, 403, None),
+    # The last: the session that asks has ended then.
+    ("post", "/api/v1/auth/logout"): (401, 204, 403, None),
 }
 BODIES = {"/api/v1/keys": {"name": "Another"}}
 METHODS = {"get", "post", "put", "patch", "delete"}
@@ -48,9 +53,14 @@ class Refusals(_testcase.EndToEnd):
         self.assertEqual(routes, set(TABLE), "routes and table differ")
         owner, other = self.server.register(), self.server.register()
         weak = self.weak_key(owner)
+        [session] = self.server.call(
+            "GET", "/api/v1/auth/sessions", headers={"Authorization": f"Bearer {owner.token}"}
+        ).json()["items"]
+        ids = {"users": owner.id, "keys": owner.key_id, "sessions": session["id"]}
         for (method, path), (nobody, token, key, another) in TABLE.items():
             own = path.replace("{id}", "00000000000070008000000000000000")
-            theirs = path.replace("{id}", owner.id if "users" in path else owner.key_id)
+            noun = next((noun for noun in ids if noun in path), "keys")
+            theirs = path.replace("{id}", ids[noun])
             self.expect(nobody, method, own, {})
             self.expect(token, method, own, {"Authorization": f"Bearer {owner.token}"})
             self.expect(key, method, own, {"X-API-Key": weak})
@@ -63,6 +73,9 @@ class Refusals(_testcase.EndToEnd):
         owner = self.server.register()
         for method, path, status in [
             ("GET", "/api/auth/me", 401),
+            ("POST", "/api/auth/logout", 401),
+            ("GET", "/api/auth/sessions", 401),
+            ("DELETE", "/api/auth/sessions/00000000000070008000000000000000", 401),
             ("GET", "/api/keys", 401),
             ("GET", "/api/v1/auth/api-keys", 401),
             ("GET", "/api/v1/auth/usage/stats", 401),
