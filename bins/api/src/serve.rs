@@ -40,6 +40,8 @@ const FOLD: Duration = Duration::from_secs(5);
 const LOCK: Duration = Duration::from_secs(1);
 /// How often windows are saved.
 const WINDOWS: Duration = Duration::from_secs(60);
+/// How often answers to refreshes and sessions that are over are forgotten.
+const SESSIONS: Duration = Duration::from_secs(10);
 /// How often the months' partitions are looked after.
 const PARTITIONS: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long the end may take once running answers have ended or were cut off; what is not done by then is left to
@@ -198,6 +200,12 @@ fn start_jobs(config: &Config, parts: &Parts, metrics: &Arc<Metrics>) -> Result<
     })?;
     let saver = Arc::clone(&parts.saver);
     jobs.every("windows", WINDOWS, move || saver.step())?;
+    let (accounts, clock) = (Arc::clone(&parts.state.accounts), Arc::clone(&parts.clock));
+    jobs.every("sessions", SESSIONS, move || {
+        if let Err(error) = accounts.forget_sessions(clock.now()) {
+            tracing::warn!(cause = ?error, "sessions that are over could not be forgotten");
+        }
+    })?;
     let metrics = Arc::clone(metrics);
     let directory = Arc::clone(&parts.directory);
     jobs.every("metrics", Duration::from_secs(tollgate_telemetry::UPKEEP_SECONDS), move || {
