@@ -99,7 +99,8 @@ pub fn build(config: &Config, metrics: MetricsSource, waiting: &Waiting) -> Resu
     let db = Db::open(&Settings::new(url.clone()), Arc::clone(&directory) as _, Arc::clone(&clock))?;
     let (stores, recorder_stores) = stores(config, &db)?;
     Recorder::recover(&recorder_stores, &clock, rows_before(several, &*clock))?;
-    let folder = Arc::new(Folder::new(Arc::clone(&stores.events), Arc::clone(&clock)));
+    let folder = Folder::new(Arc::clone(&stores.events), Arc::clone(&clock));
+    let folder = Arc::new(folder.beside(Arc::clone(&recorder_stores.spool)));
     let saver = Arc::new(WindowSaver::new(
         Arc::clone(&stores.events),
         Arc::clone(&stores.windows),

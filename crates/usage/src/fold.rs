@@ -7,7 +7,7 @@ use std::{
 
 use chrono::TimeDelta;
 use tollgate_domain::{Clock, Time};
-use tollgate_store::{EventStore, Mark, StoreError};
+use tollgate_store::{EventStore, Mark, SpoolStore, StoreError};
 
 use crate::pace::Pace;
 
@@ -23,6 +23,7 @@ const STREAM_LIFE: TimeDelta = TimeDelta::days(7);
 /// Folds events into sums, one run at a time.
 pub struct Folder {
     events: Arc<dyn EventStore>,
+    spool: Option<Arc<dyn SpoolStore>>,
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
     turned: Condvar,
@@ -34,7 +35,8 @@ struct State {
     wanted: u64,
     begun: u64,
     ended: u64,
-    /// When the last complete run began: the sums hold every event that was on disk then.
+    /// The sums hold every event that was on disk then: when the last complete run began, unless events waited
+    /// in the spool.
     as_of: Option<Time>,
     closed: Option<Instant>,
 }
@@ -42,7 +44,13 @@ struct State {
 impl Folder {
     /// A folder that has folded nothing.
     pub fn new(events: Arc<dyn EventStore>, clock: Arc<dyn Clock>) -> Self {
-        Self { events, clock, state: Mutex::default(), turned: Condvar::new() }
+        Self { events, spool: None, clock, state: Mutex::default(), turned: Condvar::new() }
+    }
+
+    /// One that does not claim what waits in `spool`.
+    #[must_use]
+    pub fn beside(self, spool: Arc<dyn SpoolStore>) -> Self {
+        Self { spool: Some(spool), ..self }
     }
 
     /// Folds everything that is on disk now, in large pieces without pauses: for the start, while nobody is
@@ -130,17 +138,26 @@ impl Folder {
             state.begun = state.begun.saturating_add(1);
             state.begun
         };
-        let (as_of, started) = (self.clock.now(), Instant::now());
+        let (as_of, started) = (self.as_of(), Instant::now());
         let result = self.events.mark().and_then(|mark| self.pieces(&mark, pace));
         metrics::histogram!("tollgate_fold_seconds").record(started.elapsed());
         let mut state = self.state();
         state.ended = state.ended.max(number);
         if matches!(result, Ok(Reached::Mark)) {
-            state.as_of = state.as_of.max(Some(as_of));
+            state.as_of = state.as_of.max(as_of);
         }
         drop(state);
         self.turned.notify_all();
         result.map(drop)
+    }
+
+    /// The time of which sums are that hold all that is in the database: now, or when what waits longest in the
+    /// spool had not come yet; `None` where the spool does not tell. What is drained is in the database before
+    /// it leaves the spool, so to be asked before the mark.
+    fn as_of(&self) -> Option<Time> {
+        let now = self.clock.now();
+        let waiting = self.spool.as_ref().map_or_else(|| Ok(Vec::new()), |spool| spool.oldest(1)).ok()?;
+        Some(waiting.first().map_or(now, |event| event.time.min(now)))
     }
 
     fn pieces(&self, mark: &Mark, pace: &mut Pace) -> Result<Reached, StoreError> {

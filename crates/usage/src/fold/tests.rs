@@ -1,5 +1,5 @@
 use super::*;
-use crate::fixture::{FAILED, HeldStore, Mood, at, on_thread};
+use crate::fixture::{FAILED, FakeSpool, HeldStore, Mood, at, event, on_thread};
 
 struct SetClock(Mutex<Time>);
 
@@ -177,4 +177,30 @@ fn closing_folds_one_last_time_and_lets_those_go_who_wait() {
     end();
     assert_eq!(served.store.folded(), 700);
     assert_eq!(served.join()(), Some(at(EARLY)));
+}
+
+#[test]
+fn what_waits_in_the_spool_is_not_claimed() {
+    const BETWEEN: &str = "2026-11-21T12:00:03Z";
+    let Served { store, clock, folder } = Served::new();
+    let spool = FakeSpool::new();
+    let folder = Arc::into_inner(folder).unwrap().beside(Arc::clone(&spool) as _);
+    let as_of = || {
+        folder.fold_to_end().unwrap();
+        folder.state().as_of
+    };
+    assert_eq!(as_of(), Some(at(EARLY)));
+    let mut waiting = event(1);
+    waiting.time = at(BETWEEN);
+    spool.append(std::slice::from_ref(&waiting)).unwrap();
+    clock.set(LATE);
+    store.put_on_disk(1);
+    assert_eq!(as_of(), Some(at(BETWEEN)));
+    // One that was admitted before the sums were last whole takes nothing of that back.
+    waiting.time = at("2026-11-21T11:00:00Z");
+    spool.remove(&[waiting.id]).unwrap();
+    spool.append(std::slice::from_ref(&waiting)).unwrap();
+    assert_eq!(as_of(), Some(at(BETWEEN)));
+    spool.remove(&[waiting.id]).unwrap();
+    assert_eq!(as_of(), Some(at(LATE)));
 }
