@@ -4,6 +4,7 @@
 //! Its tables are made and known here alone; events stand in them as JSON, so that a spool that an older
 //! version left behind is read by a newer one.
 
+mod reserve;
 mod store;
 
 use std::{
@@ -26,6 +27,7 @@ use crate::{
     lock::{self, LockError},
     sqlite,
 };
+use reserve::Reserve;
 
 /// The file's name in the data directory.
 pub const FILE: &str = "spool.db";
@@ -88,6 +90,7 @@ pub enum SpoolError {
 /// An open spool. One process has it at a time.
 pub struct Spool {
     conn: Mutex<SqliteConnection>,
+    reserve: Reserve,
     _lock: File,
 }
 
@@ -105,7 +108,7 @@ impl Spool {
         let text = path.to_str().ok_or_else(|| unusable("its path is not UTF-8".to_owned()))?;
         let mut conn = SqliteConnection::establish(text).map_err(|error| unusable(error.to_string()))?;
         prepare(&mut conn).map_err(|failure| unusable(reason(failure)))?;
-        Ok(Self { conn: Mutex::new(conn), _lock: lock })
+        Ok(Self { conn: Mutex::new(conn), reserve: Reserve::keep(folder), _lock: lock })
     }
 
     fn conn(&self) -> MutexGuard<'_, SqliteConnection> {
@@ -118,6 +121,14 @@ impl Spool {
         work: impl FnOnce(&mut SqliteConnection) -> Result<T, Failure>,
     ) -> Result<T, StoreError> {
         Ok(self.conn().immediate_transaction(work)?)
+    }
+
+    /// Takes something out, also where the disk is full.
+    fn clear(&self, work: impl Fn(&mut SqliteConnection) -> Result<(), Failure>) -> Result<(), StoreError> {
+        match self.write(&work) {
+            Err(StoreError::Unavailable(_)) if self.reserve.give() => self.write(work),
+            result => result,
+        }
     }
 }
 

@@ -79,22 +79,25 @@ impl SpoolStore for Spool {
             .limit(limit.into())
             .load(&mut *self.conn())
             .map_err(Failure::from)?;
+        if texts.is_empty() {
+            self.reserve.restore();
+        }
         texts.iter().map(|text| from_text(text, "spool")).collect()
     }
 
     fn remove(&self, events: &[EventId]) -> Result<(), StoreError> {
-        self.write(|conn| take_out(conn, events))
+        self.clear(|conn| take_out(conn, events))
     }
 
     fn reject(&self, event: &UsageEvent, reason: &str, now: Time) -> Result<(), StoreError> {
         let text = to_text(event)?;
-        self.write(|conn| {
+        self.clear(|conn| {
             diesel::insert_into(rejected::table)
                 .values((
                     rejected::id.eq(Id::from(event.id)),
                     rejected::rejected_at.eq(Ts::from(now)),
                     rejected::reason.eq(reason),
-                    rejected::event.eq(text),
+                    rejected::event.eq(&text),
                 ))
                 .on_conflict_do_nothing()
                 .execute(conn)?;

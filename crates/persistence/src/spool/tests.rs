@@ -108,3 +108,20 @@ fn a_full_spool_says_so_and_takes_again_when_drained() {
     spool.append(&many[..10]).unwrap();
     assert_eq!(spool.depth().unwrap().waiting, 20);
 }
+
+#[test]
+fn room_is_kept_for_the_drain_and_given_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let length = || fs::metadata(folder.path().join("spool.reserve")).map_or(0, |file| file.len());
+    let spool = Spool::open(folder.path()).unwrap();
+    assert_eq!(length(), 16 * 1_024 * 1_024);
+    let all = events(10);
+    spool.append(&all).unwrap();
+    assert!(spool.reserve.give() && !spool.reserve.give());
+    assert_eq!(length(), 0);
+    assert_eq!(spool.oldest(1).unwrap().len(), 1);
+    assert_eq!(length(), 0, "kept again only when nothing waits");
+    spool.remove(&all.iter().map(|event| event.id).collect::<Vec<_>>()).unwrap();
+    assert_eq!(spool.oldest(1).unwrap(), []);
+    assert_eq!(length(), 16 * 1_024 * 1_024);
+}
