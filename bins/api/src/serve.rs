@@ -176,6 +176,7 @@ fn start_jobs(config: &Config, parts: &Parts, metrics: &Arc<Metrics>) -> Result<
         max_stale: Duration::from_secs(60).saturating_mul(config.cache.max_stale_minutes),
         stores: parts.stores.clone(),
         directory: Arc::clone(&parts.directory),
+        recorder: Arc::clone(&parts.recorder),
         readiness: Arc::clone(&parts.state.readiness),
     };
     jobs.every("freshness", FRESHNESS, move || memory.step())?;
@@ -269,6 +270,7 @@ struct Memory {
     max_stale: Duration,
     stores: Stores,
     directory: Arc<Directory>,
+    recorder: Arc<Recorder>,
     readiness: Arc<Readiness>,
 }
 
@@ -277,7 +279,12 @@ impl Memory {
         match self.freshness.step(&self.stores, &self.directory) {
             Ok(()) => {
                 self.fresh_at = Instant::now();
-                self.readiness.recovers("database");
+                // One that can be read takes events no more where it is read-only, locked or full.
+                if self.recorder.is_database_away() {
+                    self.readiness.fails("database", Severity::Degrading);
+                } else {
+                    self.readiness.recovers("database");
+                }
             }
             // What is known is served on, but not for ever.
             Err(_away) if self.fresh_at.elapsed() < self.max_stale => {

@@ -173,6 +173,11 @@ impl Recorder {
         self.health.can_store()
     }
 
+    /// Whether events go to the spool because the database takes none.
+    pub fn is_database_away(&self) -> bool {
+        self.health.is_away()
+    }
+
     /// Notes how far a request that still runs has come, as the event that it would be if it ended now: so
     /// the next start records it should this process be killed. Waits for nothing; a later note of the same
     /// request takes the place of an earlier one.
