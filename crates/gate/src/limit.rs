@@ -1,6 +1,8 @@
 //! Which limits apply, and how much is asked of them. Asks nobody.
 
-use tollgate_domain::{Checks, UsageEvent};
+use std::sync::Arc;
+
+use tollgate_domain::{Checks, UsageEvent, User};
 use tollgate_usage::{Ask, QuotaAsk, Scope};
 
 use crate::{
@@ -14,6 +16,8 @@ use crate::{
 
 /// A grant whose limits are known. Only limiting makes one.
 pub(crate) struct Pass {
+    /// Whose month it is that the tokens are taken from.
+    pub user: Arc<User>,
     pub ask: Ask,
     pub event: UsageEvent,
     pub work: Work,
@@ -48,7 +52,7 @@ impl Line {
             describe(&mut event, job);
             ask.quota = tokens(&self.shared.settings, job, ask.quota);
         }
-        Pass { ask, event, work }
+        Pass { user: caller.user, ask, event, work }
     }
 
     fn work(&self, endpoint: Endpoint, request: Option<Request>, caller: &Caller) -> Result<Work, Refusal> {

@@ -98,10 +98,13 @@ impl Line {
     }
 
     /// Asks the meter. A body and a look-up may take their time: what counts is when they were there, or
-    /// many slow requests could be admitted into one window and as many quick ones into the next.
+    /// many slow requests could be admitted into one window and as many quick ones into the next. So does the
+    /// month, and what it allows.
     async fn admit_now(&self, pass: &mut Pass) -> Result<Admission, Denied> {
         pass.ask.now = self.shared.clock.now();
-        pass.ask.quota.month = Month::of(pass.ask.now);
+        let month = Month::of(pass.ask.now);
+        pass.ask.quota.month = month;
+        pass.ask.quota.limit = pass.user.monthly_tokens(&self.shared.tiers, month);
         self.shared.meter.admit(&pass.ask).await
     }
 }

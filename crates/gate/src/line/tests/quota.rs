@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use chrono::TimeDelta;
 use futures::{FutureExt, channel::oneshot};
-use tollgate_domain::Month;
+use tollgate_domain::{Month, user::MonthTokens};
 
 use crate::{
     Endpoint, Refusal, Reply,
@@ -272,6 +272,30 @@ fn a_request_is_admitted_when_its_body_is_there() {
     let admitted = at("2026-11-21T12:00:59Z");
     let event = house.settled().remove(0);
     assert_eq!((event.time, event.month), (admitted, Month::of(admitted)));
+}
+
+#[test]
+fn who_is_admitted_in_the_next_month_has_nothing_of_what_was_granted_for_the_last() {
+    let mut house = House::new(Setup {
+        tokens: 500,
+        edit: |_, user| {
+            let month = Month::of(at("2026-11-21T12:00:00Z"));
+            user.quota_grant = Some(MonthTokens { month, tokens: 5_000 });
+        },
+        ..Setup::default()
+    });
+    house.clock.advance(at("2026-11-30T23:59:30Z") - at("2026-11-21T12:00:00Z"));
+    let (body, coming) = oneshot::channel();
+    let mut call = house.call(Endpoint::ChatCompletions, Ok(""));
+    call.body = coming.map(|body| body.unwrap()).boxed_local();
+    let (task, mut answer) = house.spawn(call);
+    task.forget();
+    house.stall();
+    house.clock.advance(TimeDelta::seconds(60));
+    body.send(Ok(chat(1_000, "").into())).unwrap();
+    let Reply::Refused { refusal, .. } = house.answer(&mut answer) else { panic!("admitted") };
+    let Refusal::InsufficientQuota { state, .. } = *refusal else { panic!("{refusal:?}") };
+    assert_eq!((state.limit, state.month.to_string()), (500, "2026-12".to_owned()));
 }
 
 #[test]
