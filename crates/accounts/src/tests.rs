@@ -45,15 +45,13 @@ struct House {
 
 impl House {
     fn again(&self, settings: AccountsSettings) -> Accounts {
+        Self::over(self.stores.clone(), settings, &self.clock)
+    }
+
+    fn over(stores: Stores, settings: AccountsSettings, clock: &Arc<Clockwork>) -> Accounts {
         let directory = Arc::new(Directory::new(1 << 20));
-        Accounts::new(
-            settings,
-            self.stores.clone(),
-            directory,
-            self.clock.clone(),
-            Arc::new(fixture::Counting::default()),
-        )
-        .unwrap()
+        let random = Arc::new(fixture::Counting::default());
+        Accounts::new(settings, stores, directory, clock.clone(), random).unwrap()
     }
 
     fn register(&self, email: &str) -> Registered {

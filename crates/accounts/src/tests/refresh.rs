@@ -2,6 +2,7 @@
 
 use secrecy::SecretString;
 use tollgate_store::ListedSession;
+use tollgate_testkit::{Fault, Faulty};
 
 use super::*;
 use crate::{
@@ -12,6 +13,10 @@ use crate::{
 impl House {
     fn ann(&self) -> LoggedIn {
         self.register("ann@example.com");
+        self.ann_again()
+    }
+
+    fn ann_again(&self) -> LoggedIn {
         self.login("ann@example.com", "testpass123").unwrap()
     }
 
@@ -88,6 +93,24 @@ fn a_lost_answer_is_given_again_for_ten_seconds_and_logs_nobody_out() {
 }
 
 #[test]
+fn a_refresh_whose_verdict_got_lost_can_be_tried_again() {
+    on_each(|house| {
+        let mut tokens = house.ann().tokens;
+        let (faulty, stores) = Faulty::wrap(&house.stores);
+        let accounts = House::over(stores, fixture::settings(), &house.clock);
+        for (fault, calls) in [(Fault::FailBefore, 2), (Fault::FailAfter, 4)] {
+            faulty.inject_times("sessions.rotate", fault, 1);
+            let refused = accounts.refresh(&tokens.refresh_token);
+            assert!(matches!(refused, Err(AccountsError::Store(_))), "{refused:?}");
+            tokens = accounts.refresh(&tokens.refresh_token).unwrap();
+            assert!(house.is_good(&tokens));
+            assert_eq!(faulty.calls("sessions.rotate"), calls);
+        }
+        house.refresh(&tokens).unwrap();
+    });
+}
+
+#[test]
 fn a_token_spent_ten_seconds_ago_ends_the_session_at_once() {
     on_each(|house| {
         let login = house.ann();
@@ -114,12 +137,6 @@ fn two_who_refresh_in_turn_are_caught_at_the_first_replay() {
         invalid(house.refresh(&thief));
         assert!(house.is_good(&bystander.tokens), "another session has ended too");
     });
-}
-
-impl House {
-    fn ann_again(&self) -> LoggedIn {
-        self.login("ann@example.com", "testpass123").unwrap()
-    }
 }
 
 #[test]
