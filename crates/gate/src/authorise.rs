@@ -14,7 +14,8 @@ use crate::{
 pub(crate) struct Grant {
     pub caller: Caller,
     pub endpoint: Endpoint,
-    pub event: UsageEvent,
+    /// Boxed: it is long, and goes from step to step.
+    pub event: Box<UsageEvent>,
     /// A request that makes no sense counts like any other; it is refused when it has been counted.
     pub request: Result<Option<Request>, Refusal>,
 }
@@ -56,12 +57,12 @@ impl Line {
         Ok(Grant { caller, endpoint, event, request })
     }
 
-    async fn forbid(&self, caller: &Caller, mut event: UsageEvent, refusal: Refusal) -> Refused {
+    async fn forbid(&self, caller: &Caller, mut event: Box<UsageEvent>, refusal: Refusal) -> Refused {
         let ask = limit::ask(&self.shared, caller, &event);
         let (readings, quota) = self.shared.meter.read(&ask).await;
         event::refuse(&mut event, &refusal);
         event::end(&self.shared, &mut event);
-        self.shared.recorder.note(event);
+        self.shared.recorder.note(*event);
         Refused { refusal, metered: Some(Metered { readings, quota }) }
     }
 }

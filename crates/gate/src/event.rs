@@ -8,10 +8,10 @@ use tollgate_domain::{
 use crate::{Call, Caller, Refusal, line::Shared, refusal};
 
 /// An event that begins now.
-pub fn begin(shared: &Shared, caller: &Caller, call: &Call) -> UsageEvent {
+pub fn begin(shared: &Shared, caller: &Caller, call: &Call) -> Box<UsageEvent> {
     let now = shared.clock.now();
     let short = |text: &String| bounded(text, MAX_SHORT_TEXT_BYTES);
-    UsageEvent {
+    Box::new(UsageEvent {
         id: EventId::new(now, &*shared.random),
         time: now,
         month: Month::of(now),
@@ -41,7 +41,7 @@ pub fn begin(shared: &Shared, caller: &Caller, call: &Call) -> UsageEvent {
         ip: call.ip.as_ref().map(short),
         user_agent: call.user_agent.as_ref().map(short),
         error_code: None,
-    }
+    })
 }
 
 /// Notes that the answer is `refusal`.

@@ -22,7 +22,7 @@ pub(crate) use open::{Closed, Open};
 /// An admitted request that was carried out, one way or another. Dropped, it is settled with what was
 /// observed, and recorded. Only forwarding makes one.
 pub(crate) struct Flight {
-    pub open: Open,
+    pub open: Box<Open>,
     pub metered: Metered,
     pub ending: Ending,
 }

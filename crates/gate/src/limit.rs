@@ -19,7 +19,8 @@ pub(crate) struct Pass {
     /// Whose month it is that the tokens are taken from.
     pub user: Arc<User>,
     pub ask: Ask,
-    pub event: UsageEvent,
+    /// Boxed: it is long, and goes from step to step.
+    pub event: Box<UsageEvent>,
     pub work: Work,
 }
 
@@ -111,8 +112,8 @@ fn describe(event: &mut UsageEvent, job: &Job) {
 }
 
 /// Notes in an event that its request was refused now.
-pub(crate) fn refused(shared: &Shared, mut event: UsageEvent, refusal: &Refusal) -> UsageEvent {
+pub(crate) fn refused(shared: &Shared, mut event: Box<UsageEvent>, refusal: &Refusal) -> UsageEvent {
     event::refuse(&mut event, refusal);
     event::end(shared, &mut event);
-    event
+    *event
 }

@@ -1,6 +1,6 @@
 //! The line's metrics. Each is looked up once: that takes longer than to count.
 
-use std::{cell::RefCell, collections::HashMap, sync::LazyLock};
+use std::{cell::RefCell, sync::LazyLock};
 
 use metrics::{Counter, Gauge, Histogram};
 
@@ -46,7 +46,7 @@ pub fn of_provider(name: &str) -> OfProvider {
 }
 
 /// A thread's metrics by the value of their label: there are as many as there are routes or providers.
-struct Known<T>(RefCell<HashMap<String, T>>);
+struct Known<T>(RefCell<Vec<(String, T)>>);
 
 impl<T> Default for Known<T> {
     fn default() -> Self {
@@ -57,11 +57,11 @@ impl<T> Default for Known<T> {
 impl<T: Clone> Known<T> {
     fn get(&self, label: &str, find: impl FnOnce() -> T) -> T {
         let mut known = self.0.borrow_mut();
-        if let Some(found) = known.get(label) {
+        if let Some((_, found)) = known.iter().find(|(of, _)| of == label) {
             return found.clone();
         }
         let found = find();
-        known.insert(label.to_owned(), found.clone());
+        known.push((label.to_owned(), found.clone()));
         found
     }
 }

@@ -33,7 +33,7 @@ fn without_this(readings: Readings) -> Readings {
     readings.map(|reading| Reading { used: reading.used.saturating_sub(1), ..reading })
 }
 
-async fn finish(mut open: Open, ending: Ending, metered: Metered, recorded: bool) -> Result<(), Gone> {
+async fn finish(mut open: Box<Open>, ending: Ending, metered: Metered, recorded: bool) -> Result<(), Gone> {
     let unrecorded = |refusal: Refusal| if recorded { refusal } else { Refusal::StoreUnavailable };
     let refused = |refusal: Refusal| Reply::Refused { refusal: Box::new(refusal), metered: Some(metered) };
     match ending {

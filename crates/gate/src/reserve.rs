@@ -4,6 +4,7 @@ use std::{rc::Rc, sync::Arc};
 
 use chrono::TimeDelta;
 use tollgate_domain::{Month, quota::QuotaState};
+use tollgate_store::StoreError;
 use tollgate_usage::{Admission, Denied, NoPlace, QuotaAsk};
 
 use crate::{
@@ -18,7 +19,7 @@ use crate::{
 
 /// An admitted request. Dropped, it gives everything back. Only reservation makes one.
 pub(crate) struct Hold {
-    pub open: Open,
+    pub open: Box<Open>,
     pub work: Work,
     pub metered: Metered,
     /// The output limit that was held, for each output.
@@ -35,7 +36,7 @@ impl Line {
             Ok(Admission { ticket, readings, quota, output_limit }) => {
                 (pass.event.time, pass.event.month) = (ticket.time, ticket.month);
                 let timer = Rc::clone(&self.timer);
-                let open = Open::new(Arc::clone(shared), timer, ticket, place, pass.event);
+                let open = Box::new(Open::new(Arc::clone(shared), timer, ticket, place, pass.event));
                 let metered = Metered { readings, quota: Some(quota) };
                 Ok(Hold { open, work: pass.work, metered, output_limit })
             }
@@ -85,9 +86,11 @@ impl Line {
         }
         let (scope, month) = (pass.ask.scope, pass.ask.quota.month);
         let usage = Arc::clone(&self.shared.stores.usage);
-        let read = move || usage.quota_used(scope.user, scope.environment, month);
+        // The month to come as well: before this process, the clock may have been ahead.
+        let used = move |month| Ok((month, usage.quota_used(scope.user, scope.environment, month)?));
+        let read = move || Ok::<_, StoreError>([used(month)?, used(month.next())?]);
         match blocking::run(&*self.shared.lookups, read).await {
-            Ok(Ok(used)) => self.shared.meter.seed(scope, month, used),
+            Ok(Ok(months)) => months.map(|(month, used)| self.shared.meter.seed(scope, month, used)),
             Ok(Err(error)) => {
                 tracing::warn!(cause = ?error, "a quota could not be looked up");
                 return Err(Refusal::StoreUnavailable);

@@ -19,7 +19,7 @@ pub struct UpstreamRequest {
     pub body: Bytes,
     /// Whether a stream of events is asked for.
     pub stream: bool,
-    /// Whether the text of a whole answer is needed even where the provider says what it used.
+    /// Whether the text and the id of a whole answer are needed even where the provider says what it used.
     pub needs_text: bool,
 }
 
@@ -50,7 +50,7 @@ impl ReportedUsage {
 pub struct Completion {
     /// The body as the provider sent it, without the operator's key should it stand there.
     pub body: Bytes,
-    /// The provider's id of the answer.
+    /// The provider's id of the answer; `None` also where nobody needs it.
     pub id: Option<String>,
     /// The text of every choice, one after the other, reasoning and tool calls among it; empty where nobody
     /// needs it ([`UpstreamRequest::needs_text`], [`ReportedUsage::suffices`]).

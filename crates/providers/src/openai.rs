@@ -9,9 +9,9 @@ mod usage;
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser::SerializeMap};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, de::IgnoredAny, ser::SerializeMap};
 use serde_json::value::RawValue;
-use tollgate_gate::upstream::{Completion, Frame, FrameKind, ProviderError, UpstreamError};
+use tollgate_gate::upstream::{Completion, Frame, FrameKind, ProviderError, ReportedUsage, UpstreamError};
 
 use crate::{redact::Redactor, sse::Event};
 
@@ -37,6 +37,15 @@ struct Answer<'a> {
     error: Option<&'a RawValue>,
 }
 
+/// The members of an answer that are looked at where nobody needs its text.
+#[derive(Deserialize)]
+struct Told<'a> {
+    #[serde(borrow, default)]
+    usage: Option<&'a RawValue>,
+    #[serde(default)]
+    error: Option<IgnoredAny>,
+}
+
 /// A string, borrowed where it has no escapes.
 #[derive(Deserialize)]
 struct Str<'a>(#[serde(borrow)] Cow<'a, str>);
@@ -54,18 +63,24 @@ fn cut(text: &str, chars: usize) -> String {
     text.chars().take(chars).collect()
 }
 
-/// Reads a whole answer; its text only where `needs_text`, or where it does not say what was used.
+/// Reads a whole answer; its text and its id only where `needs_text`, or where it does not say what was used.
 ///
 /// # Errors
 /// `Unreadable` where it is not a JSON object, or an error.
 pub fn completion(body: Bytes, needs_text: bool) -> Result<Completion, UpstreamError> {
+    if !needs_text
+        && let Some(Told { usage: Some(usage), error: None }) = object(&body)
+        && let Some(usage) = usage::of(usage).filter(ReportedUsage::suffices)
+    {
+        let (id, text, content) = Default::default();
+        return Ok(Completion { id, text, content, usage: Some(usage), body });
+    }
     let answer: Answer<'_> = object(&body).ok_or_else(|| unreadable(&body))?;
     if answer.error.is_some() && text::is_empty(answer.choices) {
         return Err(UpstreamError::Unreadable("an error with a status of success".to_owned()));
     }
+    let (text, content) = text::of(answer.choices);
     let (id, usage) = (name(answer.id), answer.usage.and_then(usage::of));
-    let told = usage.is_some_and(|usage| usage.suffices());
-    let (text, content) = if told && !needs_text { Default::default() } else { text::of(answer.choices) };
     Ok(Completion { id, text, content, usage, body })
 }
 

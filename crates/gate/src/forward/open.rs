@@ -29,7 +29,8 @@ pub(crate) struct Open {
     owed: Option<(Ticket, Place)>,
     /// Tokens held at admission.
     held: u64,
-    pub event: UsageEvent,
+    /// Boxed: it is long, and goes from step to step.
+    pub event: Box<UsageEvent>,
     /// Set when the request went upstream: from then on it may cost.
     flown: Option<Flown>,
     pub(super) beat: Beat,
@@ -52,7 +53,7 @@ impl Open {
         timer: Rc<dyn Timer>,
         ticket: Ticket,
         place: Place,
-        event: UsageEvent,
+        event: Box<UsageEvent>,
     ) -> Self {
         let (held, owed, beat) = (ticket.held, Some((ticket, place)), Beat::new(timer));
         Self { shared, owed, held, event, flown: None, beat }
@@ -136,7 +137,7 @@ impl Open {
         event.upstream_ms = flown.elapsed_ms(&self.shared);
         event.error_code = Some(INTERRUPTED.to_owned());
         complete(&self.shared, self.flown.as_ref(), &mut event);
-        self.shared.recorder.keep_open(place, event);
+        self.shared.recorder.keep_open(place, *event);
     }
 
     /// What operators must hear of: prices unknown, providers that use more than they were sent.
@@ -167,7 +168,7 @@ impl Open {
         let shared = Arc::clone(&self.shared);
         // From here on the recorder owes the event; should this task end meanwhile, the hold must not stay.
         let mut settling = Settling { shared: &shared, ticket: Some(ticket), outcome: self.outcome() };
-        let recorded = shared.recorder.record(place, self.event.clone(), too_late).await.is_ok();
+        let recorded = shared.recorder.record(place, (*self.event).clone(), too_late).await.is_ok();
         if !recorded {
             too_late(&mut self.event);
             settling.outcome = self.outcome();
@@ -228,7 +229,7 @@ impl Drop for Open {
         }
         self.event.error_code = Some(INTERRUPTED.to_owned());
         let outcome = self.outcome();
-        self.shared.recorder.record_unwaited(place, self.event.clone());
+        self.shared.recorder.record_unwaited(place, (*self.event).clone());
         self.shared.meter.settle(ticket, outcome);
     }
 }
