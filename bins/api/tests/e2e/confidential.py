@@ -50,6 +50,11 @@ class Confidential(EndToEnd):
         self.server.administrator()
         wrong = {"email": user.email, "password": PASSWORD + " but wrong"}
         self.server.call("POST", "/api/v1/auth/login", json=wrong)
+        spent = {"refresh_token": user.refresh_token}
+        pair = self.assert_ok(self.server.call("POST", "/api/v1/auth/refresh", json=spent))
+        self.server.call("POST", "/api/v1/auth/refresh", json=spent)
+        again = pair["refresh_token"]
+        self.server.call("GET", f"/no/such/route?token={again}", headers=bearer(again))
         secrets = {
             "the operator's key": OPERATOR_KEY,
             "the primary key": user.key,
@@ -59,6 +64,8 @@ class Confidential(EndToEnd):
             "the password": PASSWORD,
             "the access token": user.token,
             "the refresh token": user.refresh_token,
+            "the access token after it": pair["access_token"],
+            "the refresh token after it": pair["refresh_token"],
         }
         return user, secrets
 
