@@ -90,7 +90,9 @@ impl Line {
         let used = move |month| Ok((month, usage.quota_used(scope.user, scope.environment, month)?));
         let read = move || Ok::<_, StoreError>([used(month)?, used(month.next())?]);
         match blocking::run(&*self.shared.lookups, read).await {
-            Ok(Ok(months)) => months.map(|(month, used)| self.shared.meter.seed(scope, month, used)),
+            Ok(Ok(months)) => {
+                months.into_iter().for_each(|(month, used)| self.shared.meter.seed(scope, month, used));
+            }
             Ok(Err(error)) => {
                 tracing::warn!(cause = ?error, "a quota could not be looked up");
                 return Err(Refusal::StoreUnavailable);

@@ -157,8 +157,8 @@ pub trait Meter: Send + Sync {
     /// How windows and quota stand for a request that is not admitted; no quota while it is unseeded.
     fn read<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, (Readings, Option<QuotaState>)>;
 
-    /// Tells what a user used in a month before this process knew the user. A later telling changes
-    /// nothing.
+    /// Tells what a user used in a month before this process knew the user; and, after that, of the month to
+    /// come, which an earlier process' clock may have reached already. A later telling changes nothing.
     fn seed(&self, scope: Scope, month: Month, used: u64);
 
     /// Swaps a hold for what was used, after that was recorded; gives what the quota has used and holds

@@ -17,6 +17,8 @@ pub struct Account {
     keys: HashMap<KeyId, Key>,
     /// `None` until told what was used before this process knew the user.
     quota: Option<Quota>,
+    /// What was used of a month to come, by a clock that was ahead.
+    coming: Option<(Month, u64)>,
     /// The latest time at which the windows were looked at, and so what had left by then was let go. No
     /// admission after that is given an earlier time, at which it would still have been inside.
     latest: Option<Time>,
@@ -38,7 +40,15 @@ struct Quota {
 
 impl Account {
     pub fn seed(&mut self, month: Month, used: u64) {
-        self.quota.get_or_insert(Quota { month, used, held: 0 });
+        let quota = self.quota.get_or_insert(Quota { month, used, held: 0 });
+        if quota.month < month {
+            self.coming.get_or_insert((month, used));
+        }
+    }
+
+    /// What was used of a month that has not begun here.
+    fn used_of_coming(&self, month: Month) -> u64 {
+        self.coming.filter(|(coming, _)| *coming == month).map_or(0, |(_, used)| used)
     }
 
     pub fn count(&mut self, key: KeyId, time: Time) {
@@ -68,10 +78,12 @@ impl Account {
         [0, 1, 2].map(read)
     }
 
-    /// How the quota stands for whoever asks; a month that has not begun here is untouched.
+    /// How the quota stands for whoever asks; of a month that has not begun here nothing is held.
     pub fn quota(&self, ask: &QuotaAsk) -> Option<QuotaState> {
         let quota = self.quota.as_ref()?;
-        let (used, held) = if quota.month < ask.month { (0, 0) } else { (quota.used, quota.held) };
+        let has_begun = quota.month >= ask.month;
+        let (used, held) =
+            if has_begun { (quota.used, quota.held) } else { (self.used_of_coming(ask.month), 0) };
         Some(QuotaState { limit: ask.limit, used, held, month: quota.month.max(ask.month) })
     }
 
@@ -103,10 +115,11 @@ impl Account {
     /// Takes the tokens asked for, with as small an output limit as needed where that may be. A month that
     /// is over takes nothing any more: who asks for one is late, and gets the running month's.
     fn hold(&mut self, ask: &QuotaAsk, readings: Readings) -> Result<(QuotaState, u64), Denied> {
+        let used = self.used_of_coming(ask.month);
         let quota = self.quota.as_mut().ok_or(Denied::Unseeded)?;
         if quota.month < ask.month {
             // Holds of the month before are settled against it and leave nothing here.
-            *quota = Quota { month: ask.month, used: 0, held: 0 };
+            *quota = Quota { month: ask.month, used, held: 0 };
         }
         let state = |quota: &Quota| QuotaState {
             limit: ask.limit,

@@ -329,6 +329,25 @@ fn a_second_telling_changes_nothing() {
 }
 
 #[test]
+fn a_month_turns_to_what_a_clock_that_was_ahead_has_used_of_it() {
+    let meter = MemoryMeter::new();
+    let month = Month::of(at(NOON));
+    for (month, used) in [(month, 40), (month.next(), 70), (month.next(), 0)] {
+        meter.seed(scope(), month, used);
+    }
+    let of = |month, tokens| {
+        let ask = ask_tokens(100, tokens, 0, 0);
+        Ask { quota: QuotaAsk { month, ..ask.quota }, ..ask }
+    };
+    assert_eq!(admit(&meter, &of(month, 0)).unwrap().quota.used, 40);
+    let (_, standing) = meter.read(&of(month.next(), 0)).now_or_never().unwrap();
+    assert_eq!(standing.unwrap().used, 70);
+    assert!(matches!(admit(&meter, &of(month.next(), 31)), Err(Denied::Quota { .. })));
+    assert_eq!(admit(&meter, &of(month.next(), 30)).unwrap().quota.remaining(), 0);
+    assert_eq!(admit(&meter, &of(month.next().next(), 100)).unwrap().quota.used, 0);
+}
+
+#[test]
 fn live_and_test_are_counted_apart() {
     let meter = seeded();
     let test = Scope { environment: Environment::Test, ..scope() };

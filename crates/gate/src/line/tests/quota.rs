@@ -208,7 +208,19 @@ fn what_was_used_before_is_looked_up_once() {
     assert!(matches!(house.refused(&chat(200, "")).0, Refusal::InsufficientQuota { .. }));
     house.play(whole("hi", Some(usage(20, 5))));
     assert_eq!(house.whole(&chat(10, "")).0.quota.unwrap().used, 9_925);
-    assert_eq!(house.rows.asked.load(Ordering::SeqCst), 1);
+    assert_eq!(house.rows.asked.load(Ordering::SeqCst), 2, "this month's and the next one's");
+    house.settled();
+}
+
+#[test]
+fn what_a_clock_that_was_ahead_used_of_the_next_month_is_known_then() {
+    let mut house = House::new(Setup { used: Some(9_900), ..Setup::default() });
+    assert!(matches!(house.refused(&chat(200, "")).0, Refusal::InsufficientQuota { .. }));
+    house.clock.advance(at("2026-12-01T00:00:00Z") - at("2026-11-21T12:00:00Z"));
+    assert!(matches!(house.refused(&chat(200, "")).0, Refusal::InsufficientQuota { .. }));
+    house.clock.advance(at("2027-01-01T00:00:00Z") - at("2026-12-01T00:00:00Z"));
+    house.play(whole("hi", Some(usage(20, 5))));
+    assert_eq!(house.whole(&chat(200, "")).0.quota.unwrap().used, 25);
     house.settled();
 }
 
