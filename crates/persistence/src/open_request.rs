@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use diesel::{prelude::*, upsert::excluded};
+use diesel::{dsl::sql, expression::SqlLiteral, prelude::*, sql_types::SingleValue};
 use tollgate_domain::{EventId, Time, UsageEvent};
 use tollgate_store::{OpenRequestStore, StoreError};
 
@@ -17,6 +17,13 @@ use crate::{
 /// Rows of one statement.
 const CHUNK: usize = 500;
 
+/// The column of whichever was kept last: a write that was given up may be done after the one that followed it.
+fn latest<T: SingleValue>(column: &str) -> SqlLiteral<T> {
+    sql(&format!(
+        "CASE WHEN excluded.kept_at < open_requests.kept_at THEN open_requests.{column} ELSE excluded.{column} END"
+    ))
+}
+
 impl OpenRequestStore for Database {
     fn keep(&self, requests: Arc<[UsageEvent]>, now: Time, patience: Duration) -> Result<(), StoreError> {
         let rows = OpenRequestRow::all(&requests, now)?;
@@ -28,7 +35,7 @@ impl OpenRequestStore for Database {
                     .values(rows)
                     .on_conflict(id)
                     .do_update()
-                    .set((kept_at.eq(excluded(kept_at)), event.eq(excluded(event))))
+                    .set((kept_at.eq(latest("kept_at")), event.eq(latest("event"))))
                     .execute(conn))?;
             }
             Ok(())

@@ -9,7 +9,8 @@ use crate::StoreError;
 /// Where open requests leave their rows, so that a next start can record them.
 pub trait OpenRequestStore: Send + Sync {
     /// Keeps how far requests have come: for each the event that it would be if it ended now. A later one
-    /// takes the place of an earlier one of the same id. Waits for `patience` at most.
+    /// takes the place of an earlier one of the same id, in whichever order they are written. Waits for `patience`
+    /// at most.
     ///
     /// # Errors
     /// See [`StoreError`]; so everywhere below. Without a verdict the rows may be there all the same.

@@ -40,6 +40,11 @@ pub fn an_open_request_is_kept_whole_and_at_its_latest(stores: &Stores) {
     assert_eq!(kept(stores, given::at(13)), all);
     assert_eq!(kept(stores, given::at(12)), [all[0].clone(), all[2].clone()], "those kept before");
     assert_eq!(stores.open_requests.kept(given::at(13), 2).unwrap().len(), 2);
+    // A write that was given up may be done after the one that followed it.
+    let mut late = all[1].clone();
+    late.duration_ms = 0;
+    stores.open_requests.keep([late].into(), given::at(11), PATIENCE).unwrap();
+    assert_eq!(kept(stores, given::at(13)), all);
 }
 
 /// What is forgotten is gone, and nothing else.
