@@ -94,6 +94,12 @@ pub enum AccountsError {
     /// The address is unknown or the password is wrong: which, nobody is told.
     #[error("the email address or the password is wrong")]
     InvalidCredentials,
+    /// The password by which a user confirms something is wrong.
+    #[error("the present password is wrong")]
+    WrongPassword,
+    /// The user signs in without a password.
+    #[error("this account has no password that could be changed")]
+    NoPassword,
     /// The access token is malformed, forged, expired, or its session has ended.
     #[error("the access token is invalid or has expired: log in again")]
     InvalidToken,

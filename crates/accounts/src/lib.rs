@@ -13,6 +13,7 @@
 
 mod actor;
 pub mod admin;
+mod change_password;
 pub mod editor;
 pub mod error;
 mod field;

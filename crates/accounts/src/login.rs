@@ -4,9 +4,13 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 use tollgate_domain::{Email, Session, SessionId, User};
-use tollgate_store::NewSession;
+use tollgate_store::{NewSession, ProvedPassword};
 
-use crate::{Accounts, AccountsError, refresh::Tokens};
+use crate::{
+    Accounts, AccountsError,
+    password::{Fit, MAX_CHECKS},
+    refresh::Tokens,
+};
 
 /// The most characters that are kept of a client's name of itself.
 const MAX_USER_AGENT_CHARS: usize = 256;
@@ -34,26 +38,45 @@ pub struct LoggedIn {
 }
 
 impl Accounts {
-    /// Opens a session for who knows the password. Takes as long for an address that nobody has.
+    /// Opens a session for who knows the password. Takes as long for an address that nobody has. A hash that
+    /// would not be made so today is replaced with it.
     ///
     /// # Errors
     /// [`AccountsError::InvalidCredentials`] for every wrong pair alike, [`AccountsError::UserDisabled`] only
     /// where the password was right, or the store's.
     pub fn login(&self, wish: &Login) -> Result<LoggedIn, AccountsError> {
-        let known = match wish.email.parse::<Email>() {
-            Ok(email) => self.stores.users.by_email(&email)?,
-            Err(_no_address) => None,
-        };
-        let hash = known.as_ref().and_then(|known| known.password_hash.as_deref());
-        let fits = self.passwords.verify(&wish.password, hash);
-        let user = known.filter(|_| fits).ok_or(AccountsError::InvalidCredentials)?.user;
-        if !user.is_active {
-            return Err(AccountsError::UserDisabled);
+        let email = wish.email.parse::<Email>().ok();
+        for _ in 0..MAX_CHECKS {
+            if let Some(logged_in) = self.try_login(email.as_ref(), wish)? {
+                return Ok(logged_in);
+            }
         }
-        self.open_session(Arc::new(user), wish)
+        Err(AccountsError::InvalidCredentials)
     }
 
-    fn open_session(&self, user: Arc<User>, wish: &Login) -> Result<LoggedIn, AccountsError> {
+    /// `None` where the password was changed, or its hash replaced, since it was checked.
+    fn try_login(&self, email: Option<&Email>, wish: &Login) -> Result<Option<LoggedIn>, AccountsError> {
+        let known = email.map(|email| self.stores.users.by_email(email)).transpose()?.flatten();
+        let hash = known.as_ref().and_then(|known| known.password_hash.as_deref());
+        let fit = self.passwords.verify(&wish.password, hash);
+        let known = known.filter(|_| fit != Fit::No).ok_or(AccountsError::InvalidCredentials)?;
+        if !known.user.is_active {
+            return Err(AccountsError::UserDisabled);
+        }
+        let replacement = match fit {
+            Fit::Outdated => Some(self.passwords.hash(&wish.password, &*self.random)?),
+            Fit::Yes | Fit::No => None,
+        };
+        let password = known.password_hash.map(|hash| ProvedPassword { hash, replacement });
+        self.open_session(Arc::new(known.user), wish, password)
+    }
+
+    fn open_session(
+        &self,
+        user: Arc<User>,
+        wish: &Login,
+        password: Option<ProvedPassword>,
+    ) -> Result<Option<LoggedIn>, AccountsError> {
         let now = self.now();
         let session = Session {
             id: SessionId::new(now, &*self.random),
@@ -68,7 +91,7 @@ impl Accounts {
                 .map(|text| text.chars().take(MAX_USER_AGENT_CHARS).collect()),
         };
         let (tokens, refresh_hash) = self.new_tokens(user.id, session.id, now)?;
-        self.stores.sessions.open(&NewSession { session, refresh_hash })?;
-        Ok(LoggedIn { tokens, user })
+        let opened = self.stores.sessions.open(&NewSession { session, refresh_hash, password })?;
+        Ok(opened.then_some(LoggedIn { tokens, user }))
     }
 }

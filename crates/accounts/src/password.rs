@@ -1,11 +1,15 @@
 //! Passwords: which are taken, and how they are hashed.
 //!
 //! Stored is bcrypt over the base64 of HMAC-SHA-256, keyed with the pepper, over the password in NFC: the
-//! database alone is no basis for guessing, and bcrypt's 72 bytes never cut a password off.
+//! database alone is no basis for guessing, and bcrypt's 72 bytes never cut a password off. Hashes that came from
+//! another system are bcrypt over the password itself, as far as it went there; the first sign-in replaces them.
 
-use std::{ops::RangeInclusive, sync::OnceLock};
+mod common;
+
+use std::{hint::black_box, ops::RangeInclusive, sync::OnceLock};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
+use bcrypt::HashParts;
 use secrecy::{ExposeSecret, SecretString};
 use tollgate_domain::{Email, Pepper, Randomness, random};
 use unicode_normalization::UnicodeNormalization;
@@ -18,55 +22,41 @@ pub const MAX_PASSWORD_CHARS: usize = 256;
 /// What keeps a password's keyed hash apart from every other kind's.
 const PURPOSE: &str = "password";
 
+/// What stands before a hash that another system made, of the password itself.
+pub const IMPORTED: &str = "imported:";
+/// This service's name, which everybody tries here.
+const SERVICE: &str = "tollgate";
+/// How often a password is checked anew where its hash was replaced meanwhile, by another sign-in of the same user:
+/// a hash that has been replaced is not outdated any more.
+pub(crate) const MAX_CHECKS: u32 = 2;
 /// What bcrypt takes.
 const ROUNDS: RangeInclusive<u32> = 4..=31;
-/// The very commonest passwords of eight characters and more, in lower case.
-const COMMON: [&str; 44] = [
-    "00000000",
-    "11111111",
-    "11223344",
-    "12341234",
-    "12345678",
-    "123456789",
-    "1234567890",
-    "123123123",
-    "147258369",
-    "1q2w3e4r",
-    "1q2w3e4r5t",
-    "1qaz2wsx",
-    "87654321",
-    "88888888",
-    "987654321",
-    "987654321a",
-    "aa123456",
-    "abcd1234",
-    "admin123",
-    "administrator",
-    "asdfghjkl",
-    "baseball",
-    "changeme",
-    "computer",
-    "football",
-    "iloveyou",
-    "internet",
-    "letmein1",
-    "michelle",
-    "p@ssw0rd",
-    "passw0rd",
-    "password",
-    "password1",
-    "password12",
-    "password123",
-    "princess",
-    "q1w2e3r4",
-    "qwer1234",
-    "qwerty123",
-    "qwertyuiop",
-    "starwars",
-    "sunshine",
-    "superman",
-    "trustno1",
-];
+/// How a password fits a hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fit {
+    /// It is another one.
+    No,
+    /// It is the one.
+    Yes,
+    /// It is the one, but would be hashed otherwise today: at another cost, with a newer pepper, or with any.
+    Outdated,
+}
+
+/// A hash as it is stored, taken apart.
+struct Stored<'a> {
+    imported: bool,
+    hash: &'a str,
+    cost: u32,
+}
+
+impl<'a> Stored<'a> {
+    /// `None` for what is no hash.
+    fn read(text: &'a str) -> Option<Self> {
+        let hash = text.strip_prefix(IMPORTED).unwrap_or(text);
+        let cost = hash.parse::<HashParts>().ok()?.get_cost();
+        ROUNDS.contains(&cost).then_some(Self { imported: hash.len() < text.len(), hash, cost })
+    }
+}
 
 /// Hashes and checks passwords.
 pub struct Passwords {
@@ -112,9 +102,9 @@ impl Passwords {
             faults.add(field, "too_short", format!("must have at least {} characters", self.min_chars));
         } else if chars > MAX_PASSWORD_CHARS {
             faults.add(field, "too_long", format!("must have at most {MAX_PASSWORD_CHARS} characters"));
-        } else if email.is_some_and(|email| email.as_str() == *lowered) {
+        } else if email.is_some_and(|email| email.as_str().nfc().eq(lowered.nfc())) {
             faults.add(field, "same_as_email", "must not be the email address");
-        } else if COMMON.contains(&lowered.as_str()) {
+        } else if *lowered == SERVICE || common::contains(&lowered) {
             faults.add(field, "too_common", "must not be one of the passwords that everybody tries first");
         }
     }
@@ -129,12 +119,43 @@ impl Passwords {
         bcrypted(newest, self.rounds, source)
     }
 
-    /// Whether `password` is the one stored as `hash`. Without a hash the answer is no, after the same work.
-    pub fn verify(&self, password: &SecretString, hash: Option<&str>) -> bool {
-        let against = hash.unwrap_or_else(|| self.dummy());
-        let fits =
-            self.keyed(password).iter().any(|keyed| bcrypt::verify(&**keyed, against).unwrap_or(false));
-        fits && hash.is_some()
+    /// Whether `password` is the one whose hash is `stored`. Without a hash, or with one that is none, the
+    /// answer is no, after the same work; a hash at a lower cost takes the same work as well. Only what fits
+    /// at once, under the newest pepper, takes less than what does not where there are older ones.
+    pub fn verify(&self, password: &SecretString, stored: Option<&str>) -> Fit {
+        let keyed = self.keyed(password);
+        let stored = stored.and_then(Stored::read);
+        for (age, candidate) in keyed.iter().enumerate() {
+            let fits = match &stored {
+                Some(Stored { imported: false, hash, cost }) => {
+                    self.checked(candidate.as_bytes(), hash, *cost)
+                }
+                // There is one candidate, and yet as much work as with several.
+                Some(Stored { imported: true, hash, cost }) if age == 0 => {
+                    self.checked(password.expose_secret().as_bytes(), hash, *cost)
+                }
+                Some(_) | None => {
+                    self.checked(candidate.as_bytes(), self.dummy(), self.rounds);
+                    false
+                }
+            };
+            if let (true, Some(stored)) = (fits, &stored) {
+                let newest = age == 0 && !stored.imported && stored.cost == self.rounds;
+                return if newest { Fit::Yes } else { Fit::Outdated };
+            }
+        }
+        Fit::No
+    }
+
+    /// Whether bcrypt makes `hash` of `candidate`, after the work of all the rounds: what a lower cost lacks
+    /// of 2^rounds is the sum of the powers of 2 from it on.
+    fn checked(&self, candidate: &[u8], hash: &str, cost: u32) -> bool {
+        let fits = counted(cost, || bcrypt::verify(candidate, hash)).unwrap_or(false);
+        for lacking in cost..self.rounds {
+            let spent = counted(lacking, || bcrypt::hash_with_salt(candidate, lacking, [0; 16]));
+            drop(black_box(spent));
+        }
+        fits
     }
 
     /// What an unknown user's password is checked against. Its salt is no secret: nobody knows the password.
@@ -156,76 +177,19 @@ fn normal(password: &SecretString) -> Zeroizing<String> {
 }
 
 fn bcrypted(keyed: &str, rounds: u32, source: &dyn Randomness) -> Result<String, AccountsError> {
-    bcrypt::hash_with_salt(keyed, rounds, random::bytes(source))
+    counted(rounds, || bcrypt::hash_with_salt(keyed, rounds, random::bytes(source)))
         .map(|parts| parts.to_string())
         .map_err(|_out_of_range| AccountsError::Internal("bcrypt does not take these rounds"))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::fixture::Counting;
-
-    fn passwords(peppers: &[&str]) -> Passwords {
-        Passwords::new(Pepper::new(peppers).unwrap(), 4, 8, &Counting::default()).unwrap()
-    }
-
-    fn faults(password: &str, email: &str) -> Vec<&'static str> {
-        let mut faults = Faults::default();
-        let email = email.parse().unwrap();
-        passwords(&["a"]).judge("password", &password.into(), Some(&email), &mut faults);
-        match faults.none() {
-            Err(AccountsError::Invalid(all)) => all.into_iter().map(|fault| fault.code).collect(),
-            _ => Vec::new(),
-        }
-    }
-
-    #[test]
-    fn the_documents_passwords_are_taken() {
-        for password in
-            ["testpass123", "SecurePassword123!", "securepassword", "newsecurepassword", "currentpassword"]
-        {
-            assert!(faults(password, "a@example.com").is_empty(), "{password}");
-        }
-    }
-
-    #[test]
-    fn weak_passwords_are_named() {
-        assert_eq!(faults("test123", "a@example.com"), ["too_short"]);
-        assert_eq!(faults("PassWord", "a@example.com"), ["too_common"]);
-        assert_eq!(faults("Ann@Example.com", "ann@example.com"), ["same_as_email"]);
-        assert_eq!(faults(&"x".repeat(257), "a@example.com"), ["too_long"]);
-        assert!(faults(&"é".repeat(256), "a@example.com").is_empty());
-        // Eight characters as typed, seven letters: an accent that stands alone counts with its letter.
-        assert_eq!(faults("abcdefe\u{301}", "a@example.com"), ["too_short"]);
-    }
-
-    #[test]
-    fn a_password_fits_however_its_accents_are_typed() {
-        let passwords = passwords(&["pepper"]);
-        let hash = passwords.hash(&"caf\u{e9}-au-lait".into(), &Counting::default()).unwrap();
-        assert!(passwords.verify(&"cafe\u{301}-au-lait".into(), Some(&hash)));
-        assert!(!passwords.verify(&"cafe-au-lait".into(), Some(&hash)));
-    }
-
-    #[test]
-    fn an_older_pepper_still_fits_and_a_foreign_one_does_not() {
-        let old = passwords(&["old"]).hash(&"correct horse".into(), &Counting::default()).unwrap();
-        assert!(passwords(&["new", "old"]).verify(&"correct horse".into(), Some(&old)));
-        assert!(!passwords(&["new"]).verify(&"correct horse".into(), Some(&old)));
-    }
-
-    #[test]
-    fn nobody_fits_where_there_is_no_hash() {
-        let passwords = passwords(&["pepper"]);
-        assert!(!passwords.verify(&"anything at all".into(), None));
-        assert!(!passwords.verify(&"anything at all".into(), Some("no bcrypt hash")));
-    }
-
-    #[test]
-    fn beyond_72_bytes_every_character_counts() {
-        let passwords = passwords(&["pepper"]);
-        let hash = passwords.hash(&"a".repeat(100).into(), &Counting::default()).unwrap();
-        assert!(!passwords.verify(&"a".repeat(99).into(), Some(&hash)));
-    }
+/// Does a piece of bcrypt's work; tests count how much there was of it.
+fn counted<T>(cost: u32, work: impl FnOnce() -> T) -> T {
+    #[cfg(test)]
+    tests::count(cost);
+    #[cfg(not(test))]
+    let _ = cost;
+    work()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! The use cases over real databases: on SQLite always, on Postgres where the tests are given one.
 
+mod password;
 mod refresh;
 
 use std::sync::{Arc, Mutex};
@@ -9,6 +10,7 @@ use secrecy::ExposeSecret;
 use tollgate_domain::{Clock, Email, Environment, Month, Permission, Permissions, Role, Tier, Time, User};
 use tollgate_persistence::testing::TestDb;
 use tollgate_store::{Directory, KeyFilter, PageRequest, Stores};
+use tollgate_testkit::SeededRandomness;
 
 use crate::{
     Accounts, AccountsError, AccountsSettings, Actor, Beyond, RegistrationPolicy,
@@ -82,7 +84,7 @@ fn on_each(test: impl Fn(&House)) {
         let directory = Arc::new(Directory::new(1 << 20));
         let opened = db.open(directory.clone(), clock.clone());
         let stores = opened.stores();
-        let random = Arc::new(fixture::Counting::default());
+        let random = Arc::new(SeededRandomness::default());
         let settings = AccountsSettings { max_keys_per_user: 3, ..fixture::settings() };
         let accounts = Accounts::new(settings, stores.clone(), directory, clock.clone(), random).unwrap();
         test(&House { accounts, clock, stores });

@@ -345,7 +345,13 @@ impl tollgate_store::UserStore for Rows {
     fn edit(&self, _: UserId, _: Edit<User>, _: Time) -> Result<Option<User>, StoreError> {
         unasked()
     }
+    fn credentials(&self, _: UserId) -> Result<Option<Credentials>, StoreError> {
+        unasked()
+    }
     fn set_password(&self, _: UserId, _: &str, _: Time) -> Result<bool, StoreError> {
+        unasked()
+    }
+    fn change_password(&self, _: &tollgate_store::PasswordChange) -> Result<bool, StoreError> {
         unasked()
     }
     fn list(&self, _: &PageRequest, _: Option<&str>) -> Result<Page<User>, StoreError> {
@@ -354,7 +360,7 @@ impl tollgate_store::UserStore for Rows {
 }
 
 impl tollgate_store::SessionStore for Rows {
-    fn open(&self, _: &NewSession) -> Result<(), StoreError> {
+    fn open(&self, _: &NewSession) -> Result<bool, StoreError> {
         unasked()
     }
     fn by_id(&self, _: tollgate_domain::SessionId) -> Result<Option<tollgate_domain::Session>, StoreError> {

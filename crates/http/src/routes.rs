@@ -32,6 +32,8 @@ pub const GROUPS: [Group; 7] = [
                 .service(auth::logout::logout)
                 .service(auth::list_sessions::list_sessions)
                 .service(auth::end_session::end_session)
+                .service(auth::change_password::change_password)
+                .service(auth::change_password::password_change)
                 .service(auth::me::me)
                 .service(auth::vscode_config::vscode_config);
         },

@@ -6,6 +6,7 @@ mod head;
 #[cfg(target_os = "linux")]
 mod listen;
 mod order;
+mod passwords;
 mod sessions;
 mod waiting;
 

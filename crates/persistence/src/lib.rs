@@ -31,6 +31,7 @@ pub mod migrate;
 mod number;
 pub mod open;
 mod open_request;
+mod password;
 mod pg;
 mod pool;
 mod rows;

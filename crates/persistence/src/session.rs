@@ -10,24 +10,31 @@ use crate::{
     both::{Conn, MultiBackend},
     database::Database,
     failure::Failure,
-    pg,
+    password, pg,
     rows::session::SessionRow,
     schema::{refresh_tokens, sessions},
     types::{Id, Ts},
 };
 
 impl SessionStore for Database {
-    fn open(&self, session: &NewSession) -> Result<(), StoreError> {
+    fn open(&self, session: &NewSession) -> Result<bool, StoreError> {
         let row = SessionRow::from(&session.session);
         let id = Id::from(session.session.id);
         let created_at = Ts::from(session.session.created_at);
         let hash = session.refresh_hash;
+        let (user, password) = (Id::from(session.session.user_id), session.password.clone());
         // No memory needs to forget what nobody can have asked for yet: nothing is numbered.
         self.write(move |conn| {
+            if let Some(password) = &password
+                && !password::is_still(conn, user, password)?
+            {
+                return Ok(false);
+            }
             diesel::insert_into(sessions::table)
                 .values((&row, sessions::last_seen_at.eq(Some(created_at))))
                 .execute(conn)?;
-            insert_token(conn, &hash, id, created_at)
+            insert_token(conn, &hash, id, created_at)?;
+            Ok(true)
         })
     }
 
@@ -129,14 +136,7 @@ impl SessionStore for Database {
         self.change(move |conn| {
             // Two that end the same sessions would lock them in any order.
             pg::lock_user(conn, user.into())?;
-            let ended: Vec<Id> = diesel::update(sessions::table)
-                .filter(sessions::user_id.eq(Id::from(user)))
-                .filter(sessions::ended_at.is_null())
-                .filter(sessions::expires_at.gt(Ts::from(now)))
-                .set(sessions::ended_at.eq(Some(Ts::from(now))))
-                .returning(sessions::id)
-                .get_results(conn)?;
-            let changes: Vec<_> = ended.into_iter().map(|id| Change::Session(id.into())).collect();
+            let changes = end_others(conn, user, None, now)?;
             Ok((u64::try_from(changes.len()).unwrap_or(u64::MAX), changes))
         })
     }
@@ -150,7 +150,27 @@ impl SessionStore for Database {
     }
 }
 
-fn find(conn: &mut Conn, id: Id) -> Result<Option<Session>, Failure> {
+/// Ends a user's open sessions but `kept`; gives the changes. The user must be held.
+pub(crate) fn end_others(
+    conn: &mut Conn,
+    user: UserId,
+    kept: Option<SessionId>,
+    now: Time,
+) -> Result<Vec<Change>, Failure> {
+    let mut ending = diesel::update(sessions::table)
+        .filter(sessions::user_id.eq(Id::from(user)))
+        .filter(sessions::ended_at.is_null())
+        .filter(sessions::expires_at.gt(Ts::from(now)))
+        .set(sessions::ended_at.eq(Some(Ts::from(now))))
+        .into_boxed::<MultiBackend>();
+    if let Some(kept) = kept {
+        ending = ending.filter(sessions::id.ne(Id::from(kept)));
+    }
+    let ended: Vec<Id> = ending.returning(sessions::id).get_results(conn)?;
+    Ok(ended.into_iter().map(|id| Change::Session(id.into())).collect())
+}
+
+pub(crate) fn find(conn: &mut Conn, id: Id) -> Result<Option<Session>, Failure> {
     let row = sessions::table.find(id).select(SessionRow::as_select()).first(conn).optional()?;
     Ok(row.map(Session::from))
 }

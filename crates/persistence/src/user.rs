@@ -2,13 +2,15 @@
 
 use diesel::prelude::*;
 use tollgate_domain::{Email, KeyId, Permission, Permissions, Role, Time, User, UserId};
-use tollgate_store::{Change, Credentials, Edit, NewKey, NewUser, Page, PageRequest, StoreError, UserStore};
+use tollgate_store::{
+    Change, Credentials, Edit, NewKey, NewUser, Page, PageRequest, PasswordChange, StoreError, UserStore,
+};
 
 use crate::{
     both::{Conn, MultiBackend},
     database::Database,
     failure::Failure,
-    key, pg,
+    key, password, pg,
     rows::user::UserRow,
     schema::{api_keys, users},
     types::{Id, Ts},
@@ -47,6 +49,10 @@ impl UserStore for Database {
                 |(row, password_hash): (UserRow, _)| Ok(Credentials { user: row.try_into()?, password_hash });
             row.map(credentials).transpose()
         })
+    }
+
+    fn credentials(&self, id: UserId) -> Result<Option<Credentials>, StoreError> {
+        self.read(move |conn| password::credentials(conn, id.into()))
     }
 
     fn by_external_id(&self, external_id: &str) -> Result<Option<User>, StoreError> {
@@ -91,6 +97,11 @@ impl UserStore for Database {
             let found = diesel::update(users::table.find(Id::from(id))).set(values).execute(conn)? > 0;
             Ok((found, if found { vec![Change::User(id)] } else { Vec::new() }))
         })
+    }
+
+    fn change_password(&self, change: &PasswordChange) -> Result<bool, StoreError> {
+        let change = change.clone();
+        self.change(move |conn| password::change(conn, &change))
     }
 
     fn list(&self, page: &PageRequest, search: Option<&str>) -> Result<Page<User>, StoreError> {

@@ -87,9 +87,11 @@ fn calls(db: &Db) -> Vec<Call> {
         "users.create": |s| s.users.create(&given::user(), None);
         "users.by_id": |s| s.users.by_id(user);
         "users.by_email": |s| s.users.by_email(&given::email("a@example.com"));
+        "users.credentials": |s| s.users.credentials(user);
         "users.by_external_id": |s| s.users.by_external_id("x");
         "users.edit": |s| s.users.edit(user, Arc::new(|_| {}), given::at(1));
         "users.set_password": |s| s.users.set_password(user, "x", given::at(1));
+        "users.change_password": |s| s.users.change_password(&given::password_change(user, id, given::at(1)));
         "users.list": |s| s.users.list(&page, None);
         "keys.create": |s| s.keys.create(&given::key(user), u32::MAX);
         "keys.by_hash": |s| s.keys.by_hash(&given::hash());

@@ -37,10 +37,10 @@ pub use freshness::Freshness;
 pub use key::{EditorKey, KeyFilter, KeyStore, ListedKey, NewKey};
 pub use open_request::OpenRequestStore;
 pub use page::{Page, PageRequest};
-pub use session::{ListedSession, NewSession, Rotated, Rotation, SessionStore};
+pub use session::{ListedSession, NewSession, ProvedPassword, Rotated, Rotation, SessionStore};
 pub use spool::{SpoolDepth, SpoolStore};
 pub use usage::{KeyTotals, LogMark, LogPage, Stats, Totals, UsageScope, UsageStore};
-pub use user::{Credentials, NewUser, UserStore};
+pub use user::{Credentials, NewUser, PasswordChange, UserStore};
 pub use windows::{SavedWindows, WindowStore};
 
 /// A change to one record, applied to what its transaction has read. It may run more than once.

@@ -4,6 +4,15 @@ use tollgate_domain::{Session, SessionId, Time, UserId};
 
 use crate::{Page, PageRequest, StoreError};
 
+/// A password that was just checked.
+#[derive(Debug, Clone)]
+pub struct ProvedPassword {
+    /// The hash that it was checked against.
+    pub hash: String,
+    /// What to store in place of that hash, where it is not what would be made today.
+    pub replacement: Option<String>,
+}
+
 /// A session to be opened.
 #[derive(Debug, Clone)]
 pub struct NewSession {
@@ -11,6 +20,8 @@ pub struct NewSession {
     pub session: Session,
     /// The keyed hash of its first refresh token.
     pub refresh_hash: [u8; 32],
+    /// The password by which it is opened, where it is by one.
+    pub password: Option<ProvedPassword>,
 }
 
 /// A session with what lists show beside it.
@@ -54,11 +65,13 @@ pub enum Rotated {
 
 /// Where sessions are kept.
 pub trait SessionStore: Send + Sync {
-    /// Opens a session.
+    /// Opens a session and, with it, replaces an outdated hash of the password that opens it. `false`, and
+    /// nothing is done, where the user's hash is no longer the one that was checked: a password that is changed
+    /// meanwhile opens nothing.
     ///
     /// # Errors
     /// See [`StoreError`]; so everywhere below.
-    fn open(&self, session: &NewSession) -> Result<(), StoreError>;
+    fn open(&self, session: &NewSession) -> Result<bool, StoreError>;
 
     /// The session of this id, open or not.
     ///

@@ -1,6 +1,6 @@
 //! Users.
 
-use tollgate_domain::{Email, Time, User, UserId};
+use tollgate_domain::{Email, SessionId, Time, User, UserId};
 
 use crate::{Edit, NewKey, Page, PageRequest, StoreError};
 
@@ -20,6 +20,21 @@ pub struct Credentials {
     pub user: User,
     /// The password's hash, if there is a password.
     pub password_hash: Option<String>,
+}
+
+/// A password to take the place of another.
+#[derive(Debug, Clone)]
+pub struct PasswordChange {
+    /// Whose.
+    pub user: UserId,
+    /// The hash that the present password was checked against.
+    pub before: String,
+    /// The new password's hash.
+    pub after: String,
+    /// The session that asks, which goes on.
+    pub session: SessionId,
+    /// The present time.
+    pub now: Time,
 }
 
 /// Where users are kept.
@@ -42,6 +57,12 @@ pub trait UserStore: Send + Sync {
     /// See [`StoreError`].
     fn by_email(&self, email: &Email) -> Result<Option<Credentials>, StoreError>;
 
+    /// The user of this id, with the password's hash.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn credentials(&self, id: UserId) -> Result<Option<Credentials>, StoreError>;
+
     /// The user whom another system knows by this id.
     ///
     /// # Errors
@@ -61,6 +82,14 @@ pub trait UserStore: Send + Sync {
     /// # Errors
     /// See [`StoreError`].
     fn set_password(&self, id: UserId, hash: &str, now: Time) -> Result<bool, StoreError>;
+
+    /// Changes a password, sets `updated_at`, and ends every other open session of the user: all or nothing.
+    /// `false`, and nothing is done, where the hash is no longer the one that was checked, or the session is
+    /// not open or not the user's: of two changes at once that were checked against the same hash, one counts.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn change_password(&self, change: &PasswordChange) -> Result<bool, StoreError>;
 
     /// Users, newest first; with `search`, those whose email, name or external id contains it (without
     /// case).

@@ -22,6 +22,9 @@ TABLE = {
     ("post", "/api/v1/auth/refresh"): (422, 422, 422, None),
     ("get", "/api/v1/auth/sessions"): (401, 200, 403, None),
     ("delete", "/api/v1/auth/sessions/{id}"): (401, 404, 403, 404),
+    # The body is empty: who has a session is told what is missing.
+    ("post", "/api/v1/auth/change-password"): (401, 422, 403, None),
+    ("post", "/api/v1/auth/password/change"): (401, 422, 403, None),
     ("get", "/api/v1/auth/me"): (401, 200, 403, None),
     ("get", "/api/v1/auth/vscode-config"): (401, 200, 403, None),
     ("get", "/api/v1/keys"): (401, 200, 403, None),
@@ -74,6 +77,8 @@ class Refusals(_testcase.EndToEnd):
         for method, path, status in [
             ("GET", "/api/auth/me", 401),
             ("POST", "/api/auth/logout", 401),
+            ("POST", "/api/auth/change-password", 401),
+            ("POST", "/api/auth/password/change", 401),
             ("GET", "/api/auth/sessions", 401),
             ("DELETE", "/api/auth/sessions/00000000000070008000000000000000", 401),
             ("GET", "/api/keys", 401),

@@ -1,5 +1,6 @@
 //! Accounts.
 
+pub mod change_password;
 pub mod end_session;
 pub mod list_sessions;
 pub mod login;

@@ -39,6 +39,8 @@ fn every_route_of_this_release_is_there() {
         ("POST", "/api/v1/auth/logout"),
         ("GET", "/api/v1/auth/sessions"),
         ("DELETE", "/api/v1/auth/sessions/{id}"),
+        ("POST", "/api/v1/auth/change-password"),
+        ("POST", "/api/v1/auth/password/change"),
         ("GET", "/api/v1/auth/me"),
         ("GET", "/api/v1/auth/vscode-config"),
         ("GET", "/api/v1/keys"),

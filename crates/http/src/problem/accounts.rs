@@ -29,6 +29,7 @@ impl From<AccountsError> for Problem {
                 Self::new(StatusCode::FORBIDDEN, "registration_closed", said)
             }
             AccountsError::InvalidCredentials
+            | AccountsError::WrongPassword
             | AccountsError::InvalidToken
             | AccountsError::InvalidRefreshToken => {
                 Self::new(StatusCode::UNAUTHORIZED, "invalid_credentials", said)
@@ -38,7 +39,9 @@ impl From<AccountsError> for Problem {
             AccountsError::Beyond(beyond) => beyond.into(),
             AccountsError::TooManyKeys { .. } => Self::new(StatusCode::CONFLICT, "too_many_keys", said),
             AccountsError::NotFound(what) => Self::not_found(what),
-            AccountsError::AmbiguousPrefix(_) => Self::new(StatusCode::CONFLICT, "conflict", said),
+            AccountsError::NoPassword | AccountsError::AmbiguousPrefix(_) => {
+                Self::new(StatusCode::CONFLICT, "conflict", said)
+            }
             AccountsError::Internal(cause) => Self::internal(cause),
         }
     }

@@ -14,8 +14,8 @@ use tollgate_gate::Authenticator;
 use tollgate_store::{
     ChangeStore, Changes, Credentials, Directory, Edit, EditorKey, EventStore, Folded, KeyFilter, KeyStore,
     KeyTotals, ListedKey, ListedSession, LogMark, LogPage, Mark, NewKey, NewSession, NewUser,
-    OpenRequestStore, Page, PageRequest, Rotated, Rotation, SavedWindows, SessionStore, Stats, StoreError,
-    Stores, StreamId, UsageScope, UsageStore, UserStore, WindowStore,
+    OpenRequestStore, Page, PageRequest, PasswordChange, Rotated, Rotation, SavedWindows, SessionStore,
+    Stats, StoreError, Stores, StreamId, UsageScope, UsageStore, UserStore, WindowStore,
 };
 use tollgate_usage::Folder;
 
@@ -110,7 +110,13 @@ impl UserStore for Away {
     fn edit(&self, _: UserId, _: Edit<User>, _: Time) -> Result<Option<User>, StoreError> {
         away()
     }
+    fn credentials(&self, _: UserId) -> Result<Option<Credentials>, StoreError> {
+        away()
+    }
     fn set_password(&self, _: UserId, _: &str, _: Time) -> Result<bool, StoreError> {
+        away()
+    }
+    fn change_password(&self, _: &PasswordChange) -> Result<bool, StoreError> {
         away()
     }
     fn list(&self, _: &PageRequest, _: Option<&str>) -> Result<Page<User>, StoreError> {
@@ -149,7 +155,7 @@ impl KeyStore for Away {
 }
 
 impl SessionStore for Away {
-    fn open(&self, _: &NewSession) -> Result<(), StoreError> {
+    fn open(&self, _: &NewSession) -> Result<bool, StoreError> {
         away()
     }
     fn by_id(&self, _: SessionId) -> Result<Option<Session>, StoreError> {

@@ -15,7 +15,7 @@ use tollgate_domain::{
     limit::KeyLimits, random,
 };
 
-use crate::{Folded, NewKey, NewSession, NewUser, Rotation, Stores};
+use crate::{Folded, NewKey, NewSession, NewUser, PasswordChange, Rotation, Stores};
 
 /// How long a case waits for an append: longer than any takes.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -131,6 +131,12 @@ pub fn stored_key(stores: &Stores, user: UserId) -> KeyId {
     new.key.id
 }
 
+/// A change, by that session, of the password that every user here begins with.
+pub fn password_change(user: UserId, session: SessionId, now: Time) -> PasswordChange {
+    let (before, after) = ("$2b$12$hash".to_owned(), "$2b$12$changed".to_owned());
+    PasswordChange { user, before, after, session, now }
+}
+
 /// A session of `user` that is open for an hour.
 pub fn session(user: UserId) -> NewSession {
     let session = Session {
@@ -142,7 +148,7 @@ pub fn session(user: UserId) -> NewSession {
         ip: Some("192.0.2.1".to_owned()),
         user_agent: Some("curl/8".to_owned()),
     };
-    NewSession { session, refresh_hash: random::bytes(&Numbers) }
+    NewSession { session, refresh_hash: random::bytes(&Numbers), password: None }
 }
 
 /// Spends the first refresh token of `session` at `now`, forgiving for ten seconds.

@@ -40,6 +40,9 @@ macro_rules! suite {
         $case!(user, edits_at_the_same_time_all_count);
         $case!(user, who_is_no_longer_admin_has_no_key_that_is);
         $case!(user, a_password_takes_the_place_of_what_was_there);
+        $case!(user, a_changed_password_ends_every_other_session);
+        $case!(user, a_password_changes_only_from_the_one_that_was_checked);
+        $case!(user, of_changes_of_a_password_at_once_one_counts);
         $case!(user, users_are_listed_newest_first_without_repeats);
         $case!(user, a_search_finds_parts_without_case);
 
@@ -56,6 +59,8 @@ macro_rules! suite {
         $case!(key, ids_are_found_by_their_beginning);
 
         $case!(session, a_session_reads_back_whole);
+        $case!(session, a_password_that_was_changed_meanwhile_opens_nothing);
+        $case!(session, a_login_replaces_an_outdated_hash);
         $case!(session, a_session_ends_once);
         $case!(session, all_sessions_of_one_user_end);
         $case!(session, only_the_owner_ends_where_one_is_named);

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use tollgate_domain::{Session, SessionId, UserId};
 
 use super::given;
-use crate::{ListedSession, PageRequest, Stores};
+use crate::{ListedSession, NewSession, PageRequest, ProvedPassword, Stores};
 
 fn open(stores: &Stores, user: UserId) -> SessionId {
     let new = given::session(user);
@@ -26,6 +26,42 @@ pub fn a_session_reads_back_whole(stores: &Stores) {
     }
     assert_eq!(stores.sessions.by_id(given::session(user).session.id).unwrap(), None);
     assert_eq!(stores.sessions.by_refresh(&given::session(user).refresh_hash).unwrap(), None);
+}
+
+/// A session that a password opens is opened where the password is still that one, and not otherwise.
+pub fn a_password_that_was_changed_meanwhile_opens_nothing(stores: &Stores) {
+    let user = given::stored_user(stores);
+    let by = |hash: &str, replacement: Option<&str>| {
+        let password = ProvedPassword { hash: hash.to_owned(), replacement: replacement.map(str::to_owned) };
+        NewSession { password: Some(password), ..given::session(user) }
+    };
+    let right = by("$2b$12$hash", None);
+    assert!(stores.sessions.open(&right).unwrap());
+    assert_eq!(stores.sessions.by_id(right.session.id).unwrap(), Some(right.session));
+    stores.users.set_password(user, "$2b$12$new", given::at(1)).unwrap();
+    for late in [by("$2b$12$hash", None), by("$2b$12$hash", Some("$2b$12$again")), by("", None)] {
+        assert!(!stores.sessions.open(&late).unwrap());
+        assert_eq!(stores.sessions.by_id(late.session.id).unwrap(), None);
+        assert_eq!(stores.sessions.by_refresh(&late.refresh_hash).unwrap(), None);
+    }
+    let hash = stores.users.credentials(user).unwrap().unwrap().password_hash;
+    assert_eq!(hash.as_deref(), Some("$2b$12$new"));
+}
+
+/// An outdated hash is replaced together with the session that it opens: no change of the user, and no other session
+/// ends.
+pub fn a_login_replaces_an_outdated_hash(stores: &Stores) {
+    let user = given::stored_user(stores);
+    let earlier = open(stores, user);
+    let before = stores.changes.latest().unwrap();
+    let password =
+        ProvedPassword { hash: "$2b$12$hash".to_owned(), replacement: Some("$2b$13$hash".to_owned()) };
+    let new = NewSession { password: Some(password), ..given::session(user) };
+    assert!(stores.sessions.open(&new).unwrap());
+    let known = stores.users.credentials(user).unwrap().unwrap();
+    assert_eq!((known.password_hash.as_deref(), known.user.updated_at), (Some("$2b$13$hash"), given::at(0)));
+    assert_eq!(stores.sessions.by_id(earlier).unwrap().unwrap().ended_at, None);
+    assert_eq!(stores.changes.latest().unwrap(), before);
 }
 
 /// A session ends once, and not after its time.

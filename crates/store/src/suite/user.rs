@@ -7,7 +7,7 @@ use tollgate_domain::{
 };
 
 use super::given;
-use crate::{Change, PageRequest, StoreError, Stores};
+use crate::{Change, PageRequest, PasswordChange, StoreError, Stores};
 
 /// Every field comes back, by each way of asking.
 pub fn a_user_reads_back_whole(stores: &Stores) {
@@ -184,6 +184,98 @@ pub fn a_password_takes_the_place_of_what_was_there(stores: &Stores) {
     }
     assert_eq!(stores.changes.since(before, 10).unwrap().changes, vec![Change::User(id); 2]);
     assert!(!stores.users.set_password(given::user().user.id, "x", given::at(9)).unwrap());
+}
+
+/// A change takes the place of the password, ends the user's other open sessions, and nobody else's; whoever
+/// remembers any of it learns of that.
+pub fn a_changed_password_ends_every_other_session(stores: &Stores) {
+    let (id, other) = (given::stored_user(stores), given::stored_user(stores));
+    let open = |user| {
+        let new = given::session(user);
+        assert!(stores.sessions.open(&new).unwrap());
+        new.session.id
+    };
+    let (own, second, ended, theirs) = (open(id), open(id), open(id), open(other));
+    stores.sessions.end(ended, None, given::at(5)).unwrap();
+    let before = stores.changes.latest().unwrap();
+    assert!(stores.users.change_password(&given::password_change(id, own, given::at(9))).unwrap());
+    let known = stores.users.credentials(id).unwrap().unwrap();
+    assert_eq!(
+        (known.password_hash.as_deref(), known.user.updated_at),
+        (Some("$2b$12$changed"), given::at(9))
+    );
+    let ended_at = |id| stores.sessions.by_id(id).unwrap().unwrap().ended_at;
+    assert_eq!([ended_at(own), ended_at(theirs)], [None; 2]);
+    assert_eq!([ended_at(second), ended_at(ended)], [Some(given::at(9)), Some(given::at(5))]);
+    let changes = stores.changes.since(before, 10).unwrap().changes;
+    assert_eq!(changes, [Change::User(id), Change::Session(second)]);
+    let theirs = stores.users.credentials(other).unwrap().unwrap();
+    assert_eq!((theirs.password_hash.as_deref(), theirs.user.id), (Some("$2b$12$hash"), other));
+}
+
+/// Nothing is done where the hash is another by now, where there is none, or where the session is over or another's.
+pub fn a_password_changes_only_from_the_one_that_was_checked(stores: &Stores) {
+    let (id, other) = (given::stored_user(stores), given::stored_user(stores));
+    let plain = crate::NewUser { password_hash: None, ..given::user() };
+    stores.users.create(&plain, None).unwrap();
+    let open = |user| {
+        let new = given::session(user);
+        stores.sessions.open(&new).unwrap();
+        new.session.id
+    };
+    let (own, second, over, theirs, plains) =
+        (open(id), open(id), open(id), open(other), open(plain.user.id));
+    stores.sessions.end(over, None, given::at(1)).unwrap();
+    let before = stores.changes.latest().unwrap();
+    let right = given::password_change(id, own, given::at(9));
+    for wrong in [
+        PasswordChange { before: "$2b$12$another".to_owned(), ..right.clone() },
+        PasswordChange { before: String::new(), ..right.clone() },
+        PasswordChange { session: over, ..right.clone() },
+        PasswordChange { session: theirs, ..right.clone() },
+        PasswordChange { session: given::session(id).session.id, ..right.clone() },
+        PasswordChange { now: given::at(3_600), ..right.clone() },
+        PasswordChange { user: given::user().user.id, ..right.clone() },
+        PasswordChange { user: plain.user.id, session: plains, ..right },
+    ] {
+        assert!(!stores.users.change_password(&wrong).unwrap(), "{wrong:?}");
+    }
+    assert_eq!(stores.changes.latest().unwrap(), before);
+    let hash = |id| stores.users.credentials(id).unwrap().unwrap().password_hash;
+    assert_eq!([hash(id).as_deref(), hash(plain.user.id).as_deref()], [Some("$2b$12$hash"), None]);
+    assert_eq!(stores.sessions.by_id(second).unwrap().unwrap().ended_at, None);
+    assert!(stores.users.credentials(given::user().user.id).unwrap().is_none());
+}
+
+/// Of changes by several sessions at once, one counts, and its session is the one that is left.
+pub fn of_changes_of_a_password_at_once_one_counts(stores: &Stores) {
+    const SESSIONS: usize = 8;
+    let id = given::stored_user(stores);
+    let sessions: Vec<_> = (0..SESSIONS)
+        .map(|_| {
+            let new = given::session(id);
+            stores.sessions.open(&new).unwrap();
+            new.session.id
+        })
+        .collect();
+    let changed: Vec<_> = thread::scope(|scope| {
+        let changing: Vec<_> = sessions
+            .iter()
+            .map(|session| {
+                let change = PasswordChange {
+                    after: format!("$2b$12${session}"),
+                    ..given::password_change(id, *session, given::at(9))
+                };
+                scope.spawn(move || stores.users.change_password(&change).unwrap().then_some(*session))
+            })
+            .collect();
+        changing.into_iter().filter_map(|thread| thread.join().unwrap()).collect()
+    });
+    let [first] = changed[..] else { unreachable!("{changed:?}") };
+    let hash = stores.users.credentials(id).unwrap().unwrap().password_hash;
+    assert_eq!(hash, Some(format!("$2b$12${first}")));
+    let left = stores.sessions.list(id, &PageRequest::default(), given::at(10)).unwrap().items;
+    assert_eq!(left.iter().map(|listed| listed.session.id).collect::<Vec<_>>(), [first]);
 }
 
 /// Pages follow each other without repeats or losses, in descending order of the ids.

@@ -8,7 +8,7 @@ use tollgate_store::{
 use super::Wrapped;
 
 impl SessionStore for Wrapped<dyn SessionStore> {
-    fn open(&self, session: &NewSession) -> Result<(), StoreError> {
+    fn open(&self, session: &NewSession) -> Result<bool, StoreError> {
         self.call("sessions.open", |inner| inner.open(session))
     }
 

@@ -1,7 +1,9 @@
 //! Users.
 
 use tollgate_domain::{Email, Time, User, UserId};
-use tollgate_store::{Credentials, Edit, NewKey, NewUser, Page, PageRequest, StoreError, UserStore};
+use tollgate_store::{
+    Credentials, Edit, NewKey, NewUser, Page, PageRequest, PasswordChange, StoreError, UserStore,
+};
 
 use super::Wrapped;
 
@@ -18,6 +20,10 @@ impl UserStore for Wrapped<dyn UserStore> {
         self.call("users.by_email", |inner| inner.by_email(email))
     }
 
+    fn credentials(&self, id: UserId) -> Result<Option<Credentials>, StoreError> {
+        self.call("users.credentials", |inner| inner.credentials(id))
+    }
+
     fn by_external_id(&self, external_id: &str) -> Result<Option<User>, StoreError> {
         self.call("users.by_external_id", |inner| inner.by_external_id(external_id))
     }
@@ -28,6 +34,10 @@ impl UserStore for Wrapped<dyn UserStore> {
 
     fn set_password(&self, id: UserId, hash: &str, now: Time) -> Result<bool, StoreError> {
         self.call("users.set_password", |inner| inner.set_password(id, hash, now))
+    }
+
+    fn change_password(&self, change: &PasswordChange) -> Result<bool, StoreError> {
+        self.call("users.change_password", |inner| inner.change_password(change))
     }
 
     fn list(&self, page: &PageRequest, search: Option<&str>) -> Result<Page<User>, StoreError> {
