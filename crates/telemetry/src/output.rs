@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     /// Tells of each write.
-    struct Told(mpsc::Sender<Vec<u8>>);
+    struct Told(mpsc::SyncSender<Vec<u8>>);
 
     impl Write for Told {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -159,7 +159,7 @@ mod tests {
     }
 
     fn output() -> (Output<Told>, mpsc::Receiver<Vec<u8>>) {
-        let (told, written) = mpsc::channel();
+        let (told, written) = mpsc::sync_channel(16);
         (Output::new(Told(told)), written)
     }
 
