@@ -54,9 +54,9 @@ impl WindowKind {
     }
 }
 
-/// How far ahead of the present time an admission may lie: of a clock that was set back between two processes by
-/// no more, the earlier one's times are kept.
-pub const MAX_AHEAD: TimeDelta = TimeDelta::minutes(1);
+/// How far ahead of the present time an admission may lie: where a clock was set back between two processes by no
+/// more, the earlier one's times are kept.
+const MAX_AHEAD: TimeDelta = TimeDelta::minutes(1);
 
 /// Bits of a bucket that hold the latest admission: milliseconds since the bucket's start, up to 900,000.
 const LATEST_BITS: u32 = 20;
@@ -235,6 +235,11 @@ fn ceil_ms(time: Time) -> i64 {
     time.checked_add_signed(TimeDelta::microseconds(999)).unwrap_or(time).timestamp_millis()
 }
 
+/// Whether `time` was told by a clock that was more than a minute ahead of `now`.
+pub fn is_far_ahead(time: Time, now: Time) -> bool {
+    time.signed_duration_since(now) > MAX_AHEAD
+}
+
 fn to_time(ms: i64) -> Option<Time> {
     Time::from_timestamp_millis(ms)
 }
@@ -270,13 +275,14 @@ impl Windows {
         self.0.iter().filter_map(|window| window.entries().last()).map(|(time, _)| time).max()
     }
 
-    /// Where something was admitted by a clock that was further ahead than [`MAX_AHEAD`], counts all that comes
-    /// after `now` as admitted at `now`. Else nothing that is admitted from now on would count until the clock has
-    /// caught up: it would lie too far behind.
+    /// Whether something was admitted by a clock that was more than a minute ahead of `now`.
+    pub fn are_far_ahead(&self, now: Time) -> bool {
+        self.newest().is_some_and(|newest| is_far_ahead(newest, now))
+    }
+
+    /// Counts what was admitted after `now`, by a clock that was ahead, as admitted at `now`. Else nothing that
+    /// is admitted from now on would count until the clock has caught up: it would lie too far behind.
     pub fn pull_back(&mut self, now: Time) {
-        if self.newest().is_none_or(|newest| newest.signed_duration_since(now) <= MAX_AHEAD) {
-            return;
-        }
         for window in &mut self.0 {
             let mut pulled = Window::new(window.kind);
             window.entries().for_each(|(time, count)| pulled.add(time.min(now), count));

@@ -9,7 +9,7 @@ use diesel::{
     sql_types::{Array, Binary, Integer, Text},
     upsert::excluded,
 };
-use tollgate_domain::{Time, WindowKind, Windows, window::MAX_AHEAD};
+use tollgate_domain::{Time, WindowKind, Windows, window::is_far_ahead};
 use tollgate_store::{Folded, Mark, SavedWindows, StoreError, WindowStore};
 
 use crate::{
@@ -28,8 +28,8 @@ use crate::{
 const CHUNK: usize = 500;
 /// Rows that are loaded at a time.
 const PAGE: i64 = 1_000;
-/// Rows that one save forgets at most.
-const MAX_FORGOTTEN: i64 = 500;
+/// Rows that one save forgets at most; and pulls back.
+const MAX_REST: i64 = 500;
 
 /// A key, live or test.
 type Owner = (Id, String);
@@ -90,7 +90,7 @@ fn save(conn: &mut Conn, limit: u32, until: &Mark, now: Time) -> Result<Folded, 
         let time = row.time.time();
         if row.counts && time >= oldest {
             // By a clock that was far ahead: as in `Windows::pull_back`.
-            let time = if time.signed_duration_since(now) > MAX_AHEAD { now } else { time };
+            let time = if is_far_ahead(time, now) { now } else { time };
             let owner = owners.entry((row.api_key_id, row.environment));
             let (_, windows) = owner.or_insert_with(|| (row.user_id, Windows::default()));
             windows.add(time, u64::try_from(row.repeat).unwrap_or(1));
@@ -106,8 +106,8 @@ fn save(conn: &mut Conn, limit: u32, until: &Mark, now: Time) -> Result<Folded, 
             .set(event_streams::windows_seq.eq(seq))
             .execute(conn)?;
     }
-    let forgotten = forget(conn, oldest)?;
-    Ok(Folded { more: taken.folded.more || forgotten == MAX_FORGOTTEN, ..taken.folded })
+    let (forgotten, pulled) = (forget(conn, oldest)?, pull_back(conn, now)?);
+    Ok(Folded { more: taken.folded.more || forgotten.max(pulled) == MAX_REST, ..taken.folded })
 }
 
 /// The events of a span, as far as windows need them.
@@ -138,7 +138,9 @@ fn merge_saved(
         for row in rows {
             if let Some((_, windows)) = owners.get_mut(&row.owner()) {
                 let mut saved = row.windows()?;
-                saved.pull_back(now);
+                if saved.are_far_ahead(now) {
+                    saved.pull_back(now);
+                }
                 windows.merge(&saved);
             }
         }
@@ -193,10 +195,31 @@ fn forget(conn: &mut Conn, oldest: Time) -> Result<i64, Failure> {
         .filter(quarter.lt(quarter_of(oldest.into())))
         .select((api_key_id, environment))
         .order((api_key_id, environment))
-        .limit(MAX_FORGOTTEN)
+        .limit(MAX_REST)
         .load(conn)?;
     for (key, of) in &owners {
         diesel::delete(table.find((key, of))).execute(conn)?;
     }
-    Ok(i64::try_from(owners.len()).unwrap_or(MAX_FORGOTTEN))
+    Ok(i64::try_from(owners.len()).unwrap_or(MAX_REST))
+}
+
+/// Pulls rows back whose newest admission lies in a quarter-hour that is far ahead; gives how many. Of those a
+/// little ahead this is made up for when they are loaded.
+fn pull_back(conn: &mut Conn, now: Time) -> Result<i64, Failure> {
+    use saved_windows::{api_key_id, environment, quarter, table};
+
+    let ahead: Vec<WindowsRow> = table
+        .filter(quarter.gt(quarter_of(now.into()).saturating_add(1)))
+        .order((api_key_id, environment))
+        .limit(MAX_REST)
+        .select(WindowsRow::as_select())
+        .load(conn)?;
+    let pulled = |ahead: &WindowsRow| {
+        let mut windows = ahead.windows()?;
+        windows.pull_back(now);
+        Ok(row(ahead.owner(), ahead.user_id, &windows))
+    };
+    let rows = ahead.iter().map(pulled).collect::<Result<Vec<_>, StoreError>>()?;
+    write(conn, &rows)?;
+    Ok(i64::try_from(rows.len()).unwrap_or(MAX_REST))
 }

@@ -30,7 +30,8 @@ impl MemoryMeter {
         Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect(), hasher: RandomState::new() }
     }
 
-    /// Counts what earlier processes admitted with a key.
+    /// Counts what earlier processes admitted with a key. To be called before the first admission, and with nothing
+    /// that was admitted far ahead of the present time (`Windows::are_far_ahead`): it would hide what comes.
     pub fn restore(&self, saved: &SavedWindows) {
         let scope = Scope { user: saved.user_id, environment: saved.environment };
         self.with(scope, |account| account.restore(saved.api_key_id, &saved.windows));

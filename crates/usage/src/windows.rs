@@ -35,7 +35,14 @@ impl WindowSaver {
     /// See [`StoreError`]; the meter may then have a part of it, and must not be used.
     pub fn restore(&self, meter: &MemoryMeter) -> Result<(), StoreError> {
         self.pieces(&self.events.mark()?, Pace::alone())?;
-        self.windows.load(&mut |saved| meter.restore(&saved))
+        let now = self.clock.now();
+        self.windows.load(&mut |mut saved| {
+            // By a clock that has been set back since, and of a key that was not saved again.
+            if saved.windows.are_far_ahead(now) {
+                saved.windows.pull_back(now);
+            }
+            meter.restore(&saved);
+        })
     }
 
     /// Saves what is on disk now, beside others, until it is done or [closed](WindowSaver::close): what is left

@@ -147,15 +147,17 @@ pub fn what_has_left_every_window_is_forgotten(stores: &Stores) {
 pub fn admissions_of_a_clock_that_was_ahead_count_now(stores: &Stores) {
     const MONTH: i64 = 30 * DAY;
     let user = given::stored_user(stores);
-    let (saved, unsaved, little) =
-        (given::stored_key(stores, user), given::stored_key(stores, user), given::stored_key(stores, user));
+    let [saved, unsaved, quiet, little] = [(); 4].map(|()| given::stored_key(stores, user));
     let at = |key, seconds| given::event(user, key, given::at(seconds));
-    given::append(stores, &[at(saved, MONTH), at(saved, MONTH + 1)]);
+    given::append(stores, &[at(saved, MONTH), at(saved, MONTH + 1), at(quiet, MONTH)]);
     given::save(stores, given::at(MONTH + 1));
     given::append(stores, &[at(unsaved, MONTH + 2), at(saved, 5), at(unsaved, 5), at(little, 70)]);
     given::save(stores, given::at(10));
-    let now = [at(saved, 10), at(saved, 10), at(unsaved, 10), at(saved, 5), at(unsaved, 5), at(little, 70)];
+    let of_now = [saved, saved, unsaved, quiet].map(|key| at(key, 10));
+    let now = [&of_now[..], &[at(saved, 5), at(unsaved, 5), at(little, 70)]].concat();
     assert_eq!(loaded(stores), counted(&now));
+    given::save(stores, given::at(900));
+    assert_eq!(loaded(stores), counted(&now), "once");
 }
 
 /// More keys than are read or forgotten at once.

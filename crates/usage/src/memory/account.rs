@@ -6,7 +6,7 @@ use tollgate_domain::{
     KeyId, Month, Time,
     limit::Check,
     quota::QuotaState,
-    window::{MAX_AHEAD, Window, WindowKind, Windows},
+    window::{Window, WindowKind, Windows},
 };
 
 use crate::{Admission, Ask, Denied, Outcome, QuotaAsk, Reading, Readings, Ticket};
@@ -166,15 +166,8 @@ impl Account {
 
     fn no_earlier(&mut self, now: Time) -> Time {
         // Of a clock that is a little behind that of an earlier process, admissions are given the latter's time,
-        // until it is reached. What one admitted that went far ahead counts from now on instead.
-        match self.restored.take() {
-            Some(newest) if newest - now <= MAX_AHEAD => self.latest = self.latest.max(Some(newest)),
-            Some(_far_ahead) => {
-                self.windows.pull_back(now);
-                self.keys.values_mut().for_each(|key| key.windows.pull_back(now));
-            }
-            None => {}
-        }
+        // until it is reached.
+        self.latest = self.latest.max(self.restored.take());
         *self.latest.insert(self.latest.map_or(now, |latest| latest.max(now)))
     }
 

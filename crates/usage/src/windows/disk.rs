@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use tollgate_domain::{Environment, KeyId, Time, UsageEvent, UserId, Windows};
+use tollgate_domain::{Environment, KeyId, Time, UsageEvent, UserId, Windows, window::is_far_ahead};
 use tollgate_store::{EventStore, Folded, Mark, SavedWindows, StoreError, StreamId, WindowStore};
 
 /// What windows need of an event.
@@ -81,7 +81,7 @@ impl EventStore for Disk {
 }
 
 impl WindowStore for Disk {
-    fn save(&self, limit: u32, until: &Mark, _: Time) -> Result<Folded, StoreError> {
+    fn save(&self, limit: u32, until: &Mark, now: Time) -> Result<Folded, StoreError> {
         let mut state = self.state();
         state.saves.push(limit);
         match &mut state.good {
@@ -92,11 +92,18 @@ impl WindowStore for Disk {
         let State { recorded, passed, saved, .. } = &mut *state;
         let until = usize::try_from(until.0[0].1).unwrap();
         let to = until.min(*passed + usize::try_from(limit).unwrap());
+        for bytes in saved.values_mut() {
+            let mut windows = Windows::from_bytes(bytes).unwrap();
+            if windows.are_far_ahead(now) {
+                windows.pull_back(now);
+                *bytes = windows.to_bytes();
+            }
+        }
         let piece = &recorded[(*passed).min(to)..to];
         for event in piece.iter().filter(|event| event.counts) {
             let bytes = saved.entry((event.user, event.key, event.environment)).or_default();
             let mut windows = Windows::from_bytes(bytes).unwrap_or_default();
-            windows.add(event.time, 1);
+            windows.add(if is_far_ahead(event.time, now) { now } else { event.time }, 1);
             *bytes = windows.to_bytes();
         }
         let events = u64::try_from(piece.len()).unwrap();

@@ -55,6 +55,25 @@ fn a_meter_gets_what_is_on_disk_in_large_pieces() {
 }
 
 #[test]
+fn what_a_clock_that_was_set_far_back_had_admitted_counts_now_and_hides_nothing() {
+    for ahead in ["2026-11-21T12:01:01Z", "2026-11-21T13:30:00Z", "2027-11-21T12:00:00Z"] {
+        let (disk, saver) = disk_with(0);
+        let by = |number, time| disk.record(Recorded { key: key(number), time: at(time), ..recorded() });
+        (1..=2).for_each(|number| by(number, ahead));
+        disk.save(9, &disk.mark().unwrap(), at(ahead)).unwrap();
+        // Of the clock that was set back; the other key is not saved again.
+        by(1, "2026-11-21T11:59:59Z");
+        by(1, ahead);
+        let meter = MemoryMeter::new();
+        saver.restore(&meter).unwrap();
+        assert_eq!(counted(&meter), [4; 3], "{ahead}");
+        let again = MemoryMeter::new();
+        saver.restore(&again).unwrap();
+        assert_eq!(counted(&again), [4; 3], "{ahead}");
+    }
+}
+
+#[test]
 fn a_save_that_fails_is_gone_on_with() {
     let (disk, saver) = disk_with(3_000);
     disk.go_down_after(Some(2));
