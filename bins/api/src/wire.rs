@@ -24,6 +24,8 @@ use crate::{catalogue, error::StartError};
 
 /// A row of an open request that its server has not renewed for so long has no server any more.
 const OTHERS_ROWS: TimeDelta = TimeDelta::seconds(60);
+/// Longer than any clock is ahead.
+const EVER: TimeDelta = TimeDelta::days(36_500);
 /// How long an idle connection of a client stays open.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long a client may take to send a request's head.
@@ -194,10 +196,10 @@ fn recover(folder: &Folder, saver: &WindowSaver) -> Result<Arc<MemoryMeter>, Sta
     Ok(Arc::new(meter))
 }
 
-/// Until when rows of open requests are those of servers that are gone: all of them (a day for a clock that
-/// was set back), unless other servers may be running.
+/// Until when rows of open requests are those of servers that are gone: all of them, however far ahead the clock
+/// was that dated them, unless other servers may be running.
 fn rows_before(several: bool, clock: &dyn Clock) -> Time {
-    if several { clock.now() - OTHERS_ROWS } else { clock.now() + TimeDelta::days(1) }
+    if several { clock.now() - OTHERS_ROWS } else { clock.now() + EVER }
 }
 
 fn database_url(url: &DatabaseUrl) -> Url {
