@@ -21,6 +21,7 @@ mod metrics_bind;
 mod not_found;
 pub mod openapi;
 pub mod ops;
+pub mod pages;
 pub mod pool;
 pub mod problem;
 pub mod readiness;

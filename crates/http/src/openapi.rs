@@ -35,6 +35,7 @@ static DOCUMENT: LazyLock<utoipa::openapi::OpenApi> = LazyLock::new(openapi);
         (name = "usage", description = "What was used, and what it cost."),
         (name = "administration", description = "Everybody's accounts and keys."),
         (name = "operations", description = "For operators and load balancers."),
+        (name = "pages", description = "For people with a browser: HTML and forms, no part of the API."),
     ),
     components(schemas(crate::problem::ProblemBody)),
     modifiers(&Credentials),

@@ -6,7 +6,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::{
     api::{admin, auth, keys, usage},
-    gate, not_found, openapi, ops,
+    gate, not_found, openapi, ops, pages,
 };
 
 /// Routes that share a prefix.
@@ -20,7 +20,7 @@ pub struct Group {
 }
 
 /// All groups. The gate's and the operators' routes stand under their whole paths.
-pub const GROUPS: [Group; 7] = [
+pub const GROUPS: [Group; 8] = [
     Group {
         prefix: "/api/v1/auth",
         aliases: &["/api/auth"],
@@ -82,6 +82,13 @@ pub const GROUPS: [Group; 7] = [
                 .service(ops::healthz::healthz)
                 .service(ops::readyz::readyz)
                 .service(ops::metrics::metrics);
+        },
+    },
+    Group {
+        prefix: "",
+        aliases: &[],
+        routes: |group| {
+            group.service(pages::style::style);
         },
     },
 ];

@@ -14,6 +14,7 @@ TABLE = {
     ("get", "/"): OPEN,
     ("get", "/healthz"): OPEN,
     ("get", "/readyz"): OPEN,
+    ("get", "/assets/pages.css"): OPEN,
     # Development lets this machine read it; production asks for credentials with `admin`.
     ("get", "/metrics"): OPEN,
     # The body is empty: who may come in is told what is missing.
