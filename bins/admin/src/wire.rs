@@ -49,7 +49,11 @@ pub fn accounts(mut loaded: Loaded) -> Result<Accounts, AdminError> {
     let config = loaded.config;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let directory = Arc::new(Directory::new(MEMORY_BYTES));
-    let settings = Settings { connections: CONNECTIONS, readers: CONNECTIONS, ..Settings::new(url(&config)) };
+    let settings = Settings {
+        connections: CONNECTIONS,
+        readers: CONNECTIONS,
+        ..Settings::new(url(&config), pepper(&config)?)
+    };
     let db = Db::open(&settings, Arc::clone(&directory) as _, Arc::clone(&clock))?;
     let random = Arc::new(OsRandomness);
     Ok(Accounts::new(settings_of_accounts(&config)?, db.stores(), directory, clock, random)?)
@@ -84,14 +88,16 @@ fn url(config: &Config) -> Url {
     }
 }
 
-fn settings_of_accounts(config: &Config) -> Result<AccountsSettings, AdminError> {
+fn pepper(config: &Config) -> Result<Pepper, AdminError> {
     let peppers: Vec<_> = config.secrets.pepper.iter().map(ExposeSecret::expose_secret).collect();
-    let pepper =
-        Pepper::new(&peppers).map_err(|_none| AccountsError::Internal("SECRET_KEY names no secret"))?;
+    Ok(Pepper::new(&peppers).map_err(|_none| AccountsError::Internal("SECRET_KEY names no secret"))?)
+}
+
+fn settings_of_accounts(config: &Config) -> Result<AccountsSettings, AdminError> {
     Ok(AccountsSettings {
         public_url: config.server.public_url.clone(),
         jwt_secrets: config.secrets.jwt.clone(),
-        pepper,
+        pepper: pepper(config)?,
         encryption_secrets: config.secrets.encryption.clone(),
         access_token_lifetime: TimeDelta::minutes(config.tokens.access_minutes.into()),
         session_lifetime: TimeDelta::days(config.tokens.refresh_days.into()),

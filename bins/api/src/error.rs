@@ -34,6 +34,12 @@ pub enum StartError {
     /// Accounts are configured in a way that cannot be.
     #[error("accounts cannot be set up: {0}")]
     Accounts(#[from] tollgate_accounts::AccountsError),
+    /// Mails come from nobody.
+    #[error("MAIL_FROM: {0}")]
+    Sender(#[from] tollgate_notify::NotASender),
+    /// There is no such mail server.
+    #[error("SMTP_URL: {0}")]
+    MailServer(#[from] tollgate_notify::NotAMailServer),
     /// Logs or metrics cannot be set up.
     #[error(transparent)]
     Telemetry(#[from] tollgate_telemetry::TelemetryError),
@@ -60,7 +66,7 @@ impl StartError {
     pub const fn is_misconfiguration(&self) -> bool {
         match self {
             Self::Open(error) | Self::Lock(LockError::Open(error)) => error.is_misconfiguration(),
-            Self::Providers(_) | Self::Pepper(_) => true,
+            Self::Providers(_) | Self::Pepper(_) | Self::Sender(_) | Self::MailServer(_) => true,
             Self::Lock(_)
             | Self::LockLost
             | Self::Store(_)
@@ -90,6 +96,8 @@ impl StartError {
             | Self::Providers(_)
             | Self::Pepper(_)
             | Self::Accounts(_)
+            | Self::Sender(_)
+            | Self::MailServer(_)
             | Self::Telemetry(_)
             | Self::Listen { .. }
             | Self::System { .. } => None,

@@ -7,6 +7,7 @@ mod cli;
 mod error;
 mod greeting;
 mod jobs;
+mod mail;
 mod serve;
 mod signals;
 mod start;

@@ -27,6 +27,7 @@ use crate::{
     error::StartError,
     greeting,
     jobs::Jobs,
+    mail,
     signals::Signals,
     start::{Started, addresses, start},
     wire::Parts,
@@ -207,6 +208,7 @@ fn start_jobs(config: &Config, parts: &Parts, metrics: &Arc<Metrics>) -> Result<
             tracing::warn!(cause = ?error, "sessions that are over could not be forgotten");
         }
     })?;
+    mail::start(&mut jobs, &parts.state.accounts, &parts.mails)?;
     let metrics = Arc::clone(metrics);
     let directory = Arc::clone(&parts.directory);
     jobs.every("metrics", Duration::from_secs(tollgate_telemetry::UPKEEP_SECONDS), move || {

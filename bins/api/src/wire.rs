@@ -4,7 +4,7 @@ use std::{num::NonZero, rc::Rc, sync::Arc, thread, time::Duration};
 
 use chrono::TimeDelta;
 use secrecy::ExposeSecret;
-use tollgate_accounts::{Accounts, AccountsSettings, RegistrationPolicy};
+use tollgate_accounts::{Accounts, AccountsSettings, RegistrationPolicy, mail::MailTransport};
 use tollgate_config::{
     Config, DatabaseUrl, RegistrationMode,
     system::{IdRandomness, OsRandomness, SystemClock},
@@ -20,7 +20,7 @@ use tollgate_providers::{HttpUpstream, Providers};
 use tollgate_store::{Directory, Freshness, Stores};
 use tollgate_usage::{Folder, MemoryMeter, Meter, Recorder, RecorderSettings, RecorderStores, WindowSaver};
 
-use crate::{catalogue, error::StartError};
+use crate::{catalogue, error::StartError, mail};
 
 /// A row of an open request that its server has not renewed for so long has no server any more.
 const OTHERS_ROWS: TimeDelta = TimeDelta::seconds(60);
@@ -53,6 +53,8 @@ pub struct Parts {
     pub folder: Arc<Folder>,
     /// Saves windows.
     pub saver: Arc<WindowSaver>,
+    /// Sends mails.
+    pub mails: Arc<dyn MailTransport>,
     /// The present time.
     pub clock: Arc<dyn Clock>,
     /// Keeps other servers off the database, unless several may use it.
@@ -64,6 +66,7 @@ pub struct Parts {
 /// # Errors
 /// [`StartError`] says what is wrong.
 pub fn check(config: &Config) -> Result<(), StartError> {
+    mail::transport(config)?;
     Ok(tollgate_persistence::open::check_url(&database_url(&config.database.url))?)
 }
 
@@ -98,7 +101,9 @@ pub fn build(config: &Config, metrics: MetricsSource, waiting: &Waiting) -> Resu
     let lock = if several { None } else { Some(ServerLock::take(&url, LOCK_PATIENCE)?) };
     let cache_bytes = usize::try_from(config.cache.max_bytes).unwrap_or(usize::MAX);
     let directory = Arc::new(Directory::new(cache_bytes));
-    let db = Db::open(&Settings::new(url.clone()), Arc::clone(&directory) as _, Arc::clone(&clock))?;
+    let pepper = pepper(config)?;
+    let settings_of_db = Settings::new(url.clone(), pepper.clone());
+    let db = Db::open(&settings_of_db, Arc::clone(&directory) as _, Arc::clone(&clock))?;
     let (stores, recorder_stores) = stores(config, &db)?;
     Recorder::recover(&recorder_stores, &clock, rows_before(several, &*clock))?;
     let folder = Folder::new(Arc::clone(&stores.events), Arc::clone(&clock));
@@ -112,7 +117,6 @@ pub fn build(config: &Config, metrics: MetricsSource, waiting: &Waiting) -> Resu
     // Before anything is remembered.
     let freshness = Freshness::start(&stores)?;
     let recorder = Arc::new(Recorder::start(recorder_stores, record_settings(config), &clock)?);
-    let pepper = pepper(config)?;
     let pools = Pools::new(thread::available_parallelism().map_or(1, NonZero::get))?;
     let authenticator = Arc::new(Authenticator::new(
         Arc::clone(&directory),
@@ -154,7 +158,8 @@ pub fn build(config: &Config, metrics: MetricsSource, waiting: &Waiting) -> Resu
         settings,
     };
     let worker = worker(config, &clock, shared)?;
-    Ok(Parts { state, worker, db, stores, directory, freshness, recorder, folder, saver, clock, lock })
+    let mails = mail::transport(config)?;
+    Ok(Parts { state, worker, db, stores, directory, freshness, recorder, folder, saver, mails, clock, lock })
 }
 
 /// The ports to the database, and those of the recorder.

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use tollgate_domain::{ApiKey, Permission, Role, Time, User};
+use tollgate_domain::{ApiKey, AuditActor, Permission, Role, Time, User};
 
-use crate::Beyond;
+use crate::{Beyond, By, Client};
 
 /// A user, and the key through which the user acts if it is not an access token.
 #[derive(Debug, Clone)]
@@ -13,9 +13,20 @@ pub struct Actor {
     pub user: Arc<User>,
     /// The key; `None` with an access token.
     pub key: Option<Arc<ApiKey>>,
+    /// From where.
+    pub client: Client,
 }
 
 impl Actor {
+    /// Who the audit log names.
+    pub fn by(&self) -> By {
+        let actor = match &self.key {
+            Some(key) => AuditActor::Key(key.id),
+            None => AuditActor::User(self.user.id),
+        };
+        By { actor, user: Some(self.user.id), client: self.client.clone() }
+    }
+
     /// Whether the actor may do what `permission` allows. Access tokens may do all that is the user's own.
     ///
     /// # Errors

@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use tollgate_domain::{
-    ApiKey, KeyId, LimitOverrides, Month, Permission, Permissions, Role, Tier, Tiers, User, UserId,
-    user::MonthTokens,
+    ApiKey, AuditAction, AuditSubject, KeyId, LimitOverrides, Month, Permission, Permissions, Role, Tier,
+    Tiers, User, UserId, user::MonthTokens,
 };
 use tollgate_store::{KeyFilter, KeyTotals, ListedKey, Page, PageRequest};
 
-use crate::{Accounts, AccountsError, field::Faults};
+use crate::{Accounts, AccountsError, By, field::Faults};
 
 pub use create::{NewAdmin, ProvisionWish, Provisioned};
 
@@ -80,7 +80,7 @@ impl Accounts {
     ///
     /// # Errors
     /// [`AccountsError::Invalid`], [`AccountsError::NotFound`], or the store's.
-    pub fn edit_user(&self, id: UserId, changes: UserChanges) -> Result<User, AccountsError> {
+    pub fn edit_user(&self, by: &By, id: UserId, changes: UserChanges) -> Result<User, AccountsError> {
         let mut faults = Faults::default();
         faults.overrides(&changes.limits.given());
         faults.limit("monthly_token_limit", changes.monthly_token_limit.flatten());
@@ -89,7 +89,13 @@ impl Accounts {
         let now = self.now();
         let tiers = self.settings.tiers;
         let edit = move |user: &mut User| apply_to_user(user, changes, &tiers, Month::of(now));
-        self.stores.users.edit(id, Arc::new(edit), now)?.ok_or(AccountsError::NotFound("user"))
+        let action = match changes.is_active {
+            Some(true) => AuditAction::UserActivated,
+            Some(false) => AuditAction::UserDeactivated,
+            None => AuditAction::UserUpdated,
+        };
+        let audit = [self.entry(by, action, AuditSubject::User(id))];
+        self.stores.users.edit(id, Arc::new(edit), now, &audit)?.ok_or(AccountsError::NotFound("user"))
     }
 
     /// Changes a key of anybody's, without the ceilings of its owner. Limits given here are an
@@ -97,7 +103,7 @@ impl Accounts {
     ///
     /// # Errors
     /// [`AccountsError::Invalid`], [`AccountsError::NotFound`], or the store's.
-    pub fn edit_key(&self, id: KeyId, changes: &KeyChanges) -> Result<ListedKey, AccountsError> {
+    pub fn edit_key(&self, by: &By, id: KeyId, changes: &KeyChanges) -> Result<ListedKey, AccountsError> {
         let mut faults = Faults::default();
         let name = changes.name.as_deref().map(|name| faults.name("name", name));
         faults.overrides(&changes.limits.given());
@@ -110,9 +116,18 @@ impl Accounts {
             only_for_administrators(&owner)?;
         }
         let changes = KeyChanges { name, ..changes.clone() };
+        let action = match changes.is_active {
+            Some(true) => AuditAction::KeyActivated,
+            Some(false) => AuditAction::KeyDeactivated,
+            None => AuditAction::KeyUpdated,
+        };
+        let audit = [self.entry(by, action, AuditSubject::Key(id))];
         let edit = move |key: &mut ApiKey| apply_to_key(key, &changes);
-        let key =
-            self.stores.keys.edit(id, Arc::new(edit), self.now())?.ok_or(AccountsError::NotFound("key"))?;
+        let key = self
+            .stores
+            .keys
+            .edit(id, Arc::new(edit), self.now(), &audit)?
+            .ok_or(AccountsError::NotFound("key"))?;
         Ok(ListedKey { key, ..listed })
     }
 
@@ -146,8 +161,9 @@ impl Accounts {
     ///
     /// # Errors
     /// [`AccountsError::NotFound`], or the store's.
-    pub fn revoke_any_key(&self, id: KeyId) -> Result<ApiKey, AccountsError> {
-        self.stores.keys.revoke(id, None, self.now())?.ok_or(AccountsError::NotFound("key"))
+    pub fn revoke_any_key(&self, by: &By, id: KeyId) -> Result<ApiKey, AccountsError> {
+        let audit = [self.entry(by, AuditAction::KeyRevoked, AuditSubject::Key(id))];
+        self.stores.keys.revoke(id, None, self.now(), &audit)?.ok_or(AccountsError::NotFound("key"))
     }
 
     /// The one key whose id begins with `prefix` (hyphens are passed over).

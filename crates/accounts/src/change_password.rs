@@ -1,6 +1,7 @@
 //! Changing the own password.
 
 use secrecy::SecretString;
+use tollgate_domain::{AuditAction, AuditSubject};
 use tollgate_store::PasswordChange;
 
 use crate::{
@@ -45,11 +46,15 @@ impl Accounts {
         let mut faults = Faults::default();
         self.passwords.judge("new_password", new, known.user.email.as_ref(), &mut faults);
         faults.none()?;
+        let told = |action| self.entry(&caller.by(), action, AuditSubject::User(user));
         if self.passwords.verify(present, Some(&before)) == Fit::No {
+            self.stores.audit.note(&[told(AuditAction::PasswordChangeFailed)])?;
             return Err(AccountsError::WrongPassword);
         }
         let after = self.passwords.hash(new, &*self.random)?;
-        let change = PasswordChange { user, before, after, session: caller.session.id, now: self.now() };
+        let audit = vec![told(AuditAction::PasswordChanged)];
+        let change =
+            PasswordChange { user, before, after, session: caller.session.id, now: self.now(), audit };
         Ok(self.stores.users.change_password(&change)?)
     }
 }

@@ -1,9 +1,9 @@
 //! The `Editor` key: one per user, the same at every call, the only key kept recoverably.
 
-use tollgate_domain::{Environment, KeyKind, KeyText, Permission, User};
+use tollgate_domain::{AuditAction, AuditSubject, Environment, KeyKind, KeyText, Permission, User};
 use tollgate_store::{EditorKey, NewKey};
 
-use crate::{Accounts, AccountsError};
+use crate::{Accounts, AccountsError, session::Identity};
 
 /// What the key is called.
 pub const EDITOR_KEY_NAME: &str = "Editor";
@@ -19,19 +19,28 @@ impl Accounts {
     ///
     /// # Errors
     /// The store's, or [`AccountsError::Internal`] where what was just sealed does not open.
-    pub fn editor_key(&self, user: &User) -> Result<KeyText, AccountsError> {
+    pub fn editor_key(&self, caller: &Identity) -> Result<KeyText, AccountsError> {
+        let user = &*caller.user;
         for _ in 0..ATTEMPTS {
             let editor = match self.stores.keys.editor(user.id)? {
                 Some(editor) => editor,
-                None => self.stores.keys.create_editor(&self.new_editor_key(user)?)?,
+                None => self.make_editor_key(caller)?,
             };
             if let Some(secret) = self.opened(&editor) {
                 return Ok(secret);
             }
             tracing::warn!(key = %editor.key.id, "an Editor key can no longer be opened and is made anew");
-            self.stores.keys.revoke(editor.key.id, Some(user.id), self.now())?;
+            let id = editor.key.id;
+            let audit = [self.entry(&caller.by(), AuditAction::KeyRevoked, AuditSubject::Key(id))];
+            self.stores.keys.revoke(id, Some(user.id), self.now(), &audit)?;
         }
         Err(AccountsError::Internal("an Editor key that was just sealed does not open"))
+    }
+
+    fn make_editor_key(&self, caller: &Identity) -> Result<EditorKey, AccountsError> {
+        let new = self.new_editor_key(&caller.user)?;
+        let audit = [self.entry(&caller.by(), AuditAction::KeyCreated, AuditSubject::Key(new.key.id))];
+        Ok(self.stores.keys.create_editor(&new, &audit)?)
     }
 
     fn new_editor_key(&self, user: &User) -> Result<NewKey, AccountsError> {

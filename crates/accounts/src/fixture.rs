@@ -1,6 +1,6 @@
 //! What unit tests of this crate share.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::TimeDelta;
 use tollgate_domain::{Pepper, Permissions, Randomness, Tiers};
@@ -9,12 +9,13 @@ use crate::{AccountsSettings, RegistrationPolicy};
 
 /// Randomness that counts up: different at every call, the same in every run.
 #[derive(Default)]
-pub struct Counting(AtomicU8);
+pub struct Counting(AtomicU64);
 
 impl Randomness for Counting {
     fn fill(&self, buffer: &mut [u8]) {
-        for byte in buffer {
-            *byte = self.0.fetch_add(1, Ordering::Relaxed);
+        for bytes in buffer.chunks_mut(size_of::<u64>()) {
+            let count = self.0.fetch_add(1, Ordering::Relaxed).to_le_bytes();
+            bytes.copy_from_slice(&count[..bytes.len()]);
         }
     }
 }

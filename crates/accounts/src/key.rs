@@ -4,8 +4,8 @@ mod ceiling;
 
 use chrono::TimeDelta;
 use tollgate_domain::{
-    ApiKey, Environment, KeyId, KeyKind, KeyText, LimitOverrides, Permission, Permissions, Tier,
-    limit::KeyLimits,
+    ApiKey, AuditAction, AuditSubject, Environment, KeyId, KeyKind, KeyText, LimitOverrides, Permission,
+    Permissions, Tier, limit::KeyLimits,
 };
 use tollgate_store::{KeyFilter, ListedKey, Page, PageRequest};
 
@@ -70,7 +70,8 @@ impl Accounts {
         new.key.created_by_key = actor.key.as_ref().map(|key| key.id);
         new.key.metadata = metadata;
         let max = self.settings.max_keys_per_user;
-        if !self.stores.keys.create(&new, max)? {
+        let audit = [self.entry(&actor.by(), AuditAction::KeyCreated, AuditSubject::Key(new.key.id))];
+        if !self.stores.keys.create(&new, max, &audit)? {
             return Err(AccountsError::TooManyKeys { max });
         }
         Ok(CreatedKey { key: new.key, secret })
@@ -99,7 +100,8 @@ impl Accounts {
     pub fn revoke_key(&self, actor: &Actor, id: KeyId) -> Result<ApiKey, AccountsError> {
         actor.require(Permission::KeysManage)?;
         let owner = Some(actor.user.id);
-        self.stores.keys.revoke(id, owner, self.now())?.ok_or(AccountsError::NotFound("key"))
+        let audit = [self.entry(&actor.by(), AuditAction::KeyRevoked, AuditSubject::Key(id))];
+        self.stores.keys.revoke(id, owner, self.now(), &audit)?.ok_or(AccountsError::NotFound("key"))
     }
 }
 

@@ -13,18 +13,23 @@
 
 mod actor;
 pub mod admin;
+pub mod audit;
 mod change_password;
+pub mod client;
 pub mod editor;
 pub mod error;
+pub mod external;
 mod field;
 pub mod key;
 pub mod login;
+pub mod mail;
 pub mod password;
 pub mod quota;
 pub mod refresh;
 pub mod register;
 pub mod seal;
 pub mod session;
+pub mod sign_in;
 pub mod token;
 
 use std::sync::Arc;
@@ -35,6 +40,8 @@ use tollgate_domain::{Clock, Environment, KeyHash, KeyText, Pepper, Permissions,
 use tollgate_store::{Directory, Stores};
 
 pub use actor::Actor;
+pub use audit::By;
+pub use client::Client;
 pub use error::{AccountsError, Beyond, FieldError};
 pub use register::RegistrationPolicy;
 

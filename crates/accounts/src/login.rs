@@ -3,17 +3,15 @@
 use std::sync::Arc;
 
 use secrecy::SecretString;
-use tollgate_domain::{Email, Session, SessionId, User};
-use tollgate_store::{NewSession, ProvedPassword};
+use tollgate_domain::{AuditAction, Email, UserId};
+use tollgate_store::ProvedPassword;
 
 use crate::{
-    Accounts, AccountsError,
+    Accounts, AccountsError, Client,
+    audit::By,
     password::{Fit, MAX_CHECKS},
-    refresh::Tokens,
+    sign_in::{LoggedIn, Proof},
 };
-
-/// The most characters that are kept of a client's name of itself.
-const MAX_USER_AGENT_CHARS: usize = 256;
 
 /// A wish to log in.
 #[derive(Debug, Clone)]
@@ -22,19 +20,6 @@ pub struct Login {
     pub email: String,
     /// The password.
     pub password: SecretString,
-    /// The address that asks.
-    pub ip: Option<String>,
-    /// The program that asks.
-    pub user_agent: Option<String>,
-}
-
-/// A session was opened.
-#[derive(Debug)]
-pub struct LoggedIn {
-    /// What its calls are made with.
-    pub tokens: Tokens,
-    /// Who logged in.
-    pub user: Arc<User>,
 }
 
 impl Accounts {
@@ -44,10 +29,10 @@ impl Accounts {
     /// # Errors
     /// [`AccountsError::InvalidCredentials`] for every wrong pair alike, [`AccountsError::UserDisabled`] only
     /// where the password was right, or the store's.
-    pub fn login(&self, wish: &Login) -> Result<LoggedIn, AccountsError> {
+    pub fn login(&self, wish: &Login, client: &Client) -> Result<LoggedIn, AccountsError> {
         let email = wish.email.parse::<Email>().ok();
         for _ in 0..MAX_CHECKS {
-            if let Some(logged_in) = self.try_login(email.as_ref(), wish)? {
+            if let Some(logged_in) = self.try_login(email.as_ref(), wish, client)? {
                 return Ok(logged_in);
             }
         }
@@ -55,43 +40,38 @@ impl Accounts {
     }
 
     /// `None` where the password was changed, or its hash replaced, since it was checked.
-    fn try_login(&self, email: Option<&Email>, wish: &Login) -> Result<Option<LoggedIn>, AccountsError> {
+    fn try_login(
+        &self,
+        email: Option<&Email>,
+        wish: &Login,
+        client: &Client,
+    ) -> Result<Option<LoggedIn>, AccountsError> {
         let known = email.map(|email| self.stores.users.by_email(email)).transpose()?.flatten();
         let hash = known.as_ref().and_then(|known| known.password_hash.as_deref());
         let fit = self.passwords.verify(&wish.password, hash);
-        let known = known.filter(|_| fit != Fit::No).ok_or(AccountsError::InvalidCredentials)?;
-        if !known.user.is_active {
-            return Err(AccountsError::UserDisabled);
-        }
+        let user = known.as_ref().map(|known| known.user.id);
+        let Some((known, hash)) = known
+            .filter(|_| fit != Fit::No)
+            .and_then(|known| known.password_hash.map(|hash| (known.user, hash)))
+        else {
+            self.note_failed_login(user, email, client)?;
+            return Err(AccountsError::InvalidCredentials);
+        };
         let replacement = match fit {
             Fit::Outdated => Some(self.passwords.hash(&wish.password, &*self.random)?),
             Fit::Yes | Fit::No => None,
         };
-        let password = known.password_hash.map(|hash| ProvedPassword { hash, replacement });
-        self.open_session(Arc::new(known.user), wish, password)
+        let proof = Proof::Password(ProvedPassword { hash, replacement });
+        self.sign_in(Arc::new(known), proof, client)
     }
 
-    fn open_session(
+    fn note_failed_login(
         &self,
-        user: Arc<User>,
-        wish: &Login,
-        password: Option<ProvedPassword>,
-    ) -> Result<Option<LoggedIn>, AccountsError> {
-        let now = self.now();
-        let session = Session {
-            id: SessionId::new(now, &*self.random),
-            user_id: user.id,
-            created_at: now,
-            expires_at: now + self.settings.session_lifetime,
-            ended_at: None,
-            ip: wish.ip.clone(),
-            user_agent: wish
-                .user_agent
-                .as_ref()
-                .map(|text| text.chars().take(MAX_USER_AGENT_CHARS).collect()),
-        };
-        let (tokens, refresh_hash) = self.new_tokens(user.id, session.id, now)?;
-        let opened = self.stores.sessions.open(&NewSession { session, refresh_hash, password })?;
-        Ok(opened.then_some(LoggedIn { tokens, user }))
+        user: Option<UserId>,
+        email: Option<&Email>,
+        client: &Client,
+    ) -> Result<(), AccountsError> {
+        let by = By::anonymous(client);
+        Ok(self.stores.audit.note(&[self.entry_about(&by, AuditAction::SessionLoginFailed, user, email)])?)
     }
 }

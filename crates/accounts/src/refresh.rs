@@ -7,11 +7,11 @@
 use chrono::TimeDelta;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use tollgate_domain::{Session, SessionId, Time, UserId};
+use tollgate_domain::{AuditAction, AuditSubject, Session, SessionId, Time, UserId};
 use tollgate_store::{Rotated, Rotation};
 
 use crate::{
-    Accounts, AccountsError,
+    Accounts, AccountsError, By, Client,
     seal::Seal,
     token::{Access, MAX_TOKEN_BYTES, new_refresh_token, refresh_hashes},
 };
@@ -53,7 +53,7 @@ impl Accounts {
     /// [`AccountsError::InvalidRefreshToken`] for what is none or whose session is over,
     /// [`AccountsError::RefreshReused`] where the session has ended by this, [`AccountsError::UserDisabled`],
     /// or the store's.
-    pub fn refresh(&self, presented: &SecretString) -> Result<Tokens, AccountsError> {
+    pub fn refresh(&self, presented: &SecretString, client: &Client) -> Result<Tokens, AccountsError> {
         let now = self.now();
         let (hash, session) = self.presented(presented)?.ok_or(AccountsError::InvalidRefreshToken)?;
         if !session.is_open(now) {
@@ -66,8 +66,10 @@ impl Accounts {
         let (tokens, successor) = self.new_tokens(user.id, session.id, now)?;
         let answer = self.sealed(presented, user.id, &tokens)?;
         let forgiven_after = now - FORGIVEN_FOR;
+        let by = By { user: Some(user.id), ..By::anonymous(client) };
+        let reused = vec![self.entry(&by, AuditAction::RefreshReused, AuditSubject::Session(session.id))];
         let rotation =
-            Rotation { session: session.id, presented: hash, successor, answer, now, forgiven_after };
+            Rotation { session: session.id, presented: hash, successor, answer, now, forgiven_after, reused };
         match self.stores.sessions.rotate(&rotation)? {
             Rotated::Fresh => Ok(tokens),
             Rotated::Again(answer) => opened(presented, user.id, &answer)

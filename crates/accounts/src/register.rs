@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 use tollgate_domain::{
-    ApiKey, Email, Environment, KeyKind, KeyText, LimitOverrides, Permission, Permissions, Role, Tier, Time,
-    User, UserId, limit::KeyLimits,
+    ApiKey, AuditAction, AuditSubject, Email, Environment, KeyKind, KeyText, LimitOverrides, Permission,
+    Permissions, Role, Tier, Time, User, UserId, limit::KeyLimits,
 };
 use tollgate_store::{NewKey, NewUser, StoreError};
 
-use crate::{Accounts, AccountsError, error::RegistrationClosed, field::Faults};
+use crate::{Accounts, AccountsError, By, Client, error::RegistrationClosed, field::Faults};
 
 /// What the key that comes with an account is called.
 pub const PRIMARY_KEY_NAME: &str = "Primary API Key";
@@ -58,7 +58,7 @@ impl Accounts {
     /// # Errors
     /// [`AccountsError::RegistrationClosed`], [`AccountsError::Invalid`], [`AccountsError::EmailTaken`], or
     /// the store's.
-    pub fn register(&self, wish: &Registration) -> Result<Registered, AccountsError> {
+    pub fn register(&self, wish: &Registration, client: &Client) -> Result<Registered, AccountsError> {
         match self.settings.registration {
             RegistrationPolicy::Open => {}
             RegistrationPolicy::InviteOnly => return Err(RegistrationClosed::InviteOnly.into()),
@@ -80,7 +80,12 @@ impl Accounts {
         let (first, secret) = self.primary_key(user.id, now);
         let password_hash = Some(self.passwords.hash(&wish.password, &*self.random)?);
         let new = NewUser { user: user.clone(), password_hash };
-        self.stores.users.create(&new, Some(&first)).map_err(taken)?;
+        let by = By::user(user.id, client);
+        let audit = [
+            self.entry(&by, AuditAction::UserRegistered, AuditSubject::User(user.id)),
+            self.entry(&by, AuditAction::KeyCreated, AuditSubject::Key(first.key.id)),
+        ];
+        self.stores.users.create(&new, Some(&first), &audit).map_err(taken)?;
         Ok(Registered { user: Arc::new(user), key: first.key, secret })
     }
 

@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use tollgate_domain::{Session, SessionId, Time, User, UserId};
+use tollgate_domain::{AuditAction, AuditSubject, Session, SessionId, Time, User, UserId};
 use tollgate_store::{ListedSession, Lookup, Page, PageRequest};
 
-use crate::{Accounts, AccountsError, token::Access};
+use crate::{Accounts, AccountsError, By, Client, token::Access};
 
 /// A user with an open session.
 #[derive(Debug, Clone)]
@@ -15,6 +15,15 @@ pub struct Identity {
     pub user: Arc<User>,
     /// The session.
     pub session: Arc<Session>,
+    /// From where.
+    pub client: Client,
+}
+
+impl Identity {
+    /// Who the audit log names.
+    pub fn by(&self) -> By {
+        By::user(self.user.id, &self.client)
+    }
 }
 
 /// What can be said of an access token without asking a store.
@@ -30,15 +39,17 @@ pub enum Checked {
 
 impl Accounts {
     /// Checks an access token at `now` from memory alone; never waits.
-    pub fn check(&self, token: &str, now: Time) -> Checked {
+    pub fn check(&self, token: &str, client: &Client, now: Time) -> Checked {
         let Some(access) = self.tokens.verify(token, now) else {
             return Checked::Refused(AccountsError::InvalidToken);
         };
         match (self.directory.session(access.session_id, now), self.directory.user(access.user_id, now)) {
-            (Lookup::Known(session), Lookup::Known(user)) => match identity(access, session, user, now) {
-                Ok(identity) => Checked::Good(identity),
-                Err(refusal) => Checked::Refused(refusal),
-            },
+            (Lookup::Known(session), Lookup::Known(user)) => {
+                match identity(access, session, user, client, now) {
+                    Ok(identity) => Checked::Good(identity),
+                    Err(refusal) => Checked::Refused(refusal),
+                }
+            }
             // A session opened a moment ago may still be remembered as absent: the store knows.
             (_, _) => Checked::Ask(access),
         }
@@ -48,7 +59,7 @@ impl Accounts {
     ///
     /// # Errors
     /// [`AccountsError::InvalidToken`], [`AccountsError::UserDisabled`], or the store's.
-    pub fn load(&self, access: Access) -> Result<Identity, AccountsError> {
+    pub fn load(&self, access: Access, client: &Client) -> Result<Identity, AccountsError> {
         let now = self.now();
         let session = match self.directory.session(access.session_id, now) {
             Lookup::Known(session) => session,
@@ -58,7 +69,7 @@ impl Accounts {
                 .ok_or(AccountsError::InvalidToken)?,
         };
         let user = self.user(access.user_id, now)?.ok_or(AccountsError::InvalidToken)?;
-        identity(access, session, user, now)
+        identity(access, session, user, client, now)
     }
 
     /// Ends the session of `caller`, or with `all` every session of that user. Their access tokens are
@@ -68,11 +79,14 @@ impl Accounts {
     /// The store's.
     pub fn log_out(&self, caller: &Identity, all: bool) -> Result<(), AccountsError> {
         let now = self.now();
+        let told = |subject| [self.entry(&caller.by(), AuditAction::SessionLogout, subject)];
         if all {
-            self.stores.sessions.end_all(caller.user.id, now)?;
+            let audit = told(AuditSubject::User(caller.user.id));
+            self.stores.sessions.end_all(caller.user.id, now, &audit)?;
         } else {
             // Where another call has just ended it, it has ended all the same.
-            self.stores.sessions.end(caller.session.id, None, now)?;
+            let audit = told(AuditSubject::Session(caller.session.id));
+            self.stores.sessions.end(caller.session.id, None, now, &audit)?;
         }
         Ok(())
     }
@@ -89,12 +103,13 @@ impl Accounts {
         Ok(self.stores.sessions.list(user, page, self.now())?)
     }
 
-    /// Ends one of the user's open sessions.
+    /// Ends one of the caller's open sessions.
     ///
     /// # Errors
     /// [`AccountsError::NotFound`] where it is not open or not the user's, or the store's.
-    pub fn end_session(&self, user: UserId, id: SessionId) -> Result<(), AccountsError> {
-        let ended = self.stores.sessions.end(id, Some(user), self.now())?;
+    pub fn end_session(&self, caller: &Identity, id: SessionId) -> Result<(), AccountsError> {
+        let audit = [self.entry(&caller.by(), AuditAction::SessionLogout, AuditSubject::Session(id))];
+        let ended = self.stores.sessions.end(id, Some(caller.user.id), self.now(), &audit)?;
         if ended { Ok(()) } else { Err(AccountsError::NotFound("session")) }
     }
 
@@ -111,6 +126,7 @@ fn identity(
     access: Access,
     session: Arc<Session>,
     user: Arc<User>,
+    client: &Client,
     now: Time,
 ) -> Result<Identity, AccountsError> {
     if session.user_id != access.user_id || !session.is_open(now) {
@@ -119,5 +135,5 @@ fn identity(
     if !user.is_active {
         return Err(AccountsError::UserDisabled);
     }
-    Ok(Identity { user, session })
+    Ok(Identity { user, session, client: client.clone() })
 }

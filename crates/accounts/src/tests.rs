@@ -13,14 +13,15 @@ use tollgate_store::{Directory, KeyFilter, PageRequest, Stores};
 use tollgate_testkit::SeededRandomness;
 
 use crate::{
-    Accounts, AccountsError, AccountsSettings, Actor, Beyond, RegistrationPolicy,
+    Accounts, AccountsError, AccountsSettings, Actor, Beyond, By, Client, RegistrationPolicy,
     admin::{KeyChanges, LimitChanges, NewAdmin, ProvisionWish, UserChanges},
     error::RegistrationClosed,
     fixture,
     key::KeyWish,
-    login::{LoggedIn, Login},
+    login::Login,
     register::{Registered, Registration},
-    session::Checked,
+    session::{Checked, Identity},
+    sign_in::LoggedIn,
 };
 
 struct Clockwork(Mutex<Time>);
@@ -57,23 +58,42 @@ impl House {
     }
 
     fn register(&self, email: &str) -> Registered {
-        self.accounts.register(&registration(email)).unwrap()
+        self.accounts.register(&registration(email), &Client::default()).unwrap()
     }
 
     fn actor(&self, user: &User, key: Option<Registered>) -> Actor {
-        Actor { user: Arc::new(user.clone()), key: key.map(|registered| Arc::new(registered.key)) }
+        Actor {
+            user: Arc::new(user.clone()),
+            key: key.map(|registered| Arc::new(registered.key)),
+            client: client(),
+        }
     }
 
     fn login(&self, email: &str, password: &str) -> Result<LoggedIn, AccountsError> {
-        let (ip, user_agent) = (Some("203.0.113.9".into()), Some("x".repeat(1_000)));
-        self.accounts.login(&Login { email: email.into(), password: password.into(), ip, user_agent })
+        self.accounts.login(&Login { email: email.into(), password: password.into() }, &client())
+    }
+
+    fn session(&self, logged_in: &LoggedIn) -> Identity {
+        match self.accounts.check(
+            logged_in.tokens.access_token.expose_secret(),
+            &Client::default(),
+            self.clock.now(),
+        ) {
+            Checked::Good(identity) => identity,
+            Checked::Refused(refusal) => panic!("{refusal:?}"),
+            Checked::Ask(access) => self.accounts.load(access, &Client::default()).unwrap(),
+        }
     }
 
     fn check(&self, logged_in: &LoggedIn) -> Result<(), AccountsError> {
-        match self.accounts.check(logged_in.tokens.access_token.expose_secret(), self.clock.now()) {
+        match self.accounts.check(
+            logged_in.tokens.access_token.expose_secret(),
+            &Client::default(),
+            self.clock.now(),
+        ) {
             Checked::Good(_) => Ok(()),
             Checked::Refused(refusal) => Err(refusal),
-            Checked::Ask(access) => self.accounts.load(access).map(drop),
+            Checked::Ask(access) => self.accounts.load(access, &Client::default()).map(drop),
         }
     }
 }
@@ -89,6 +109,10 @@ fn on_each(test: impl Fn(&House)) {
         let accounts = Accounts::new(settings, stores.clone(), directory, clock.clone(), random).unwrap();
         test(&House { accounts, clock, stores });
     }
+}
+
+fn client() -> Client {
+    Client { ip: Some("203.0.113.9".parse().unwrap()), user_agent: Some("x".repeat(1_000)) }
 }
 
 fn registration(email: &str) -> Registration {
@@ -108,7 +132,7 @@ fn signing_up_brings_a_key_that_manages_keys() {
         assert_eq!(new.key.permissions, Permissions::defaults().with(Permission::KeysManage));
         let hash = house.accounts.settings().pepper.hash(&new.secret);
         assert_eq!(house.stores.keys.by_hash(&hash).unwrap().unwrap().id, new.key.id);
-        let again = house.accounts.register(&registration("ANN@example.com"));
+        let again = house.accounts.register(&registration("ANN@example.com"), &Client::default());
         assert!(matches!(again, Err(AccountsError::EmailTaken)), "{again:?}");
     });
 }
@@ -122,7 +146,7 @@ fn sign_up_can_be_closed() {
             (RegistrationPolicy::VerifiedOnly, RegistrationClosed::CannotVerify),
         ] {
             let closed = house.again(AccountsSettings { registration: policy, ..fixture::settings() });
-            let refused = closed.register(&registration("ann@example.com"));
+            let refused = closed.register(&registration("ann@example.com"), &Client::default());
             assert!(matches!(refused, Err(AccountsError::RegistrationClosed(said)) if said == why));
         }
         assert!(house.stores.users.list(&PageRequest::default(), None).unwrap().items.is_empty());
@@ -140,13 +164,13 @@ fn a_login_lasts_until_its_token_its_session_or_its_user_ends() {
 
         let second = house.login("ann@example.com", "testpass123").unwrap();
         house.check(&second).unwrap();
-        assert_eq!(house.stores.sessions.end_all(user.id, house.clock.now()).unwrap(), 2);
+        assert_eq!(house.stores.sessions.end_all(user.id, house.clock.now(), &[]).unwrap(), 2);
         assert!(matches!(house.check(&second), Err(AccountsError::InvalidToken)));
 
         let third = house.login("ann@example.com", "testpass123").unwrap();
         house.check(&third).unwrap();
         let off = UserChanges { is_active: Some(false), ..UserChanges::default() };
-        house.accounts.edit_user(user.id, off).unwrap();
+        house.accounts.edit_user(&By::program(), user.id, off).unwrap();
         assert!(matches!(house.check(&third), Err(AccountsError::UserDisabled)));
         let right = house.login("ann@example.com", "testpass123");
         assert!(matches!(right, Err(AccountsError::UserDisabled)));
@@ -161,7 +185,7 @@ fn wrong_logins_are_all_alike() {
     on_each(|house| {
         house.register("ann@example.com");
         let wish = ProvisionWish { email: Some("bob@example.com".into()), ..ProvisionWish::default() };
-        house.accounts.provision(&wish).unwrap();
+        house.accounts.provision(&By::program(), &wish).unwrap();
         for (email, password) in [
             ("ann@example.com", "testpass124"),
             ("nobody@example.com", "testpass123"),
@@ -178,19 +202,20 @@ fn wrong_logins_are_all_alike() {
 #[test]
 fn the_editor_key_stays_until_nothing_opens_it() {
     on_each(|house| {
-        let user = house.register("ann@example.com").user;
-        let first = house.accounts.editor_key(&user).unwrap();
-        assert_eq!(house.accounts.editor_key(&user).unwrap().expose(), first.expose());
+        house.register("ann@example.com");
+        let caller = house.session(&house.login("ann@example.com", "testpass123").unwrap());
+        let first = house.accounts.editor_key(&caller).unwrap();
+        assert_eq!(house.accounts.editor_key(&caller).unwrap().expose(), first.expose());
         let with = |texts: &[&str]| AccountsSettings {
             encryption_secrets: texts.iter().map(|text| (*text).into()).collect(),
             ..fixture::settings()
         };
         let rotated = house.again(with(&["newer", "sealing"]));
-        assert_eq!(rotated.editor_key(&user).unwrap().expose(), first.expose());
+        assert_eq!(rotated.editor_key(&caller).unwrap().expose(), first.expose());
         let lost = house.again(with(&["newer"]));
-        let second = lost.editor_key(&user).unwrap();
+        let second = lost.editor_key(&caller).unwrap();
         assert_ne!(second.expose(), first.expose());
-        assert_eq!(lost.editor_key(&user).unwrap().expose(), second.expose());
+        assert_eq!(lost.editor_key(&caller).unwrap().expose(), second.expose());
         let hash = house.accounts.settings().pepper.hash(&first);
         assert!(house.stores.keys.by_hash(&hash).unwrap().unwrap().revoked_at.is_some());
     });
@@ -261,9 +286,9 @@ fn administrators_change_users_and_keys() {
     on_each(|house| {
         let ann = house.register("ann@example.com");
         let up = UserChanges { tier: Some(Tier::Pro), ..UserChanges::default() };
-        house.accounts.edit_user(ann.user.id, up).unwrap();
+        house.accounts.edit_user(&By::program(), ann.user.id, up).unwrap();
         let down = UserChanges { tier: Some(Tier::Free), ..UserChanges::default() };
-        let user = house.accounts.edit_user(ann.user.id, down).unwrap();
+        let user = house.accounts.edit_user(&By::program(), ann.user.id, down).unwrap();
         let month = Month::of(house.clock.now());
         let tiers = house.accounts.settings().tiers;
         assert_eq!(user.monthly_tokens(&tiers, month), 100_000);
@@ -271,19 +296,23 @@ fn administrators_change_users_and_keys() {
         assert_eq!(house.accounts.quota(&user, Environment::Live).unwrap().remaining(), 100_000);
 
         let grant = |tokens| UserChanges { quota_grant: Some(Some(tokens)), ..UserChanges::default() };
-        house.accounts.edit_user(ann.user.id, grant(23)).unwrap();
+        house.accounts.edit_user(&By::program(), ann.user.id, grant(23)).unwrap();
         let user = house.accounts.stores.users.by_id(ann.user.id).unwrap().unwrap();
         assert_eq!(house.accounts.quota(&user, Environment::Live).unwrap().limit, 100_023);
-        let refused = house.accounts.edit_user(ann.user.id, grant(1_000_000_000_001));
+        let refused = house.accounts.edit_user(&By::program(), ann.user.id, grant(1_000_000_000_001));
         assert!(matches!(refused, Err(AccountsError::Invalid(_))), "{refused:?}");
 
         let limits = LimitChanges { hour: Some(Some(7)), ..LimitChanges::default() };
         let off = KeyChanges { limits, is_active: Some(false), ..KeyChanges::default() };
-        let key = house.accounts.edit_key(ann.key.id, &off).unwrap().key;
+        let key = house.accounts.edit_key(&By::program(), ann.key.id, &off).unwrap().key;
         assert_eq!((key.limits.limits.hour, key.limits.by_admin.hour), (Some(7), true));
         assert!(key.disabled_by_admin && !key.is_active);
         let limits = LimitChanges { minute: Some(Some(0)), ..LimitChanges::default() };
-        let refused = house.accounts.edit_key(ann.key.id, &KeyChanges { limits, ..KeyChanges::default() });
+        let refused = house.accounts.edit_key(
+            &By::program(),
+            ann.key.id,
+            &KeyChanges { limits, ..KeyChanges::default() },
+        );
         assert!(matches!(refused, Err(AccountsError::Invalid(_))));
     });
 }
@@ -294,13 +323,13 @@ fn the_permission_admin_goes_with_the_role() {
         let ann = house.register("ann@example.com");
         let admin = Some(Permissions::from_text("admin").unwrap());
         let grant = KeyChanges { permissions: admin, ..KeyChanges::default() };
-        let refused = house.accounts.edit_key(ann.key.id, &grant);
+        let refused = house.accounts.edit_key(&By::program(), ann.key.id, &grant);
         assert!(matches!(refused, Err(AccountsError::Invalid(_))), "{refused:?}");
         let role = |role| UserChanges { role: Some(role), ..UserChanges::default() };
-        house.accounts.edit_user(ann.user.id, role(Role::Admin)).unwrap();
-        let key = house.accounts.edit_key(ann.key.id, &grant).unwrap().key;
+        house.accounts.edit_user(&By::program(), ann.user.id, role(Role::Admin)).unwrap();
+        let key = house.accounts.edit_key(&By::program(), ann.key.id, &grant).unwrap().key;
         assert!(key.permissions.allow(&Permission::Admin));
-        house.accounts.edit_user(ann.user.id, role(Role::User)).unwrap();
+        house.accounts.edit_user(&By::program(), ann.user.id, role(Role::User)).unwrap();
         let key = house.stores.keys.by_id(ann.key.id).unwrap().unwrap().key;
         assert!(!key.permissions.allow(&Permission::Admin));
     });
@@ -311,9 +340,9 @@ fn administrators_are_made_only_where_nobody_was() {
     on_each(|house| {
         house.register("ann@example.com");
         let wish = |email: &str| NewAdmin { email: email.into(), password: "testpass123".into(), name: None };
-        let taken = house.accounts.create_admin(&wish("ann@example.com"));
+        let taken = house.accounts.create_admin(&By::program(), &wish("ann@example.com"));
         assert!(matches!(taken, Err(AccountsError::EmailTaken)));
-        let root = house.accounts.create_admin(&wish("root@example.com")).unwrap();
+        let root = house.accounts.create_admin(&By::program(), &wish("root@example.com")).unwrap();
         assert_eq!((root.role, root.is_verified), (Role::Admin, true));
         house.login("root@example.com", "testpass123").unwrap();
     });
@@ -328,13 +357,13 @@ fn a_key_finds_its_user_or_makes_it() {
             expires_in_days: Some(30),
             ..ProvisionWish::default()
         };
-        let first = house.accounts.provision(&wish).unwrap();
+        let first = house.accounts.provision(&By::program(), &wish).unwrap();
         assert!(first.is_new_user && first.user.tier == Tier::Pro && first.key.limits.by_admin.tier);
         assert_eq!(first.key.expires_at, Some(house.clock.now() + TimeDelta::days(30)));
-        let second = house.accounts.provision(&wish).unwrap();
+        let second = house.accounts.provision(&By::program(), &wish).unwrap();
         assert_eq!((second.is_new_user, second.user.id), (false, first.user.id));
         let by_id = ProvisionWish { user_id: Some(first.user.id.to_string()), ..wish };
-        assert_eq!(house.accounts.provision(&by_id).unwrap().user.id, first.user.id);
+        assert_eq!(house.accounts.provision(&By::program(), &by_id).unwrap().user.id, first.user.id);
         let filter = KeyFilter { user: Some(first.user.id), include_inactive: true, now: house.clock.now() };
         assert_eq!(house.stores.keys.list(&filter, &PageRequest::default()).unwrap().items.len(), 3);
     });
@@ -354,6 +383,6 @@ fn keys_are_found_by_the_beginning_of_their_id() {
         house.accounts.create_key(&house.actor(&ann.user, None), &named("twin")).unwrap();
         let ambiguous = house.accounts.find_key(&id[..12]);
         assert!(matches!(ambiguous, Err(AccountsError::AmbiguousPrefix(_))), "{ambiguous:?}");
-        house.accounts.revoke_any_key(ann.key.id).unwrap();
+        house.accounts.revoke_any_key(&By::program(), ann.key.id).unwrap();
     });
 }

@@ -13,8 +13,8 @@ use crate::source::{Shown, Sources};
 use crate::variable::Variables;
 use crate::yaml::{self, Node};
 use crate::{
-    account, authentication, database, limits, logging, model, nearest, operations, performance, pricing,
-    production, provider, quota, secrets, server, tier, unserved,
+    account, authentication, database, identity_provider, limits, logging, mail, model, nearest, operations,
+    performance, pricing, production, provider, quota, secrets, server, tier, unserved,
 };
 
 /// The file that is read when none is named.
@@ -76,6 +76,10 @@ pub struct Config {
     pub address_limits: limits::AddressLimits,
     /// Bounds of what one user may do outside the gate.
     pub management_limits: limits::ManagementLimits,
+    /// How mails leave.
+    pub mail: mail::Mail,
+    /// Whose identity tokens are taken.
+    pub identity_providers: Vec<identity_provider::IdentityProvider>,
     /// Which browser origins may call.
     pub cors: operations::Cors,
     /// The recorder's queue.
@@ -165,6 +169,8 @@ fn read(root: &mut Section<'_, '_>, working_dir: &Path) -> Config {
         echo_for_live: !production && providers.is_empty(),
         address_limits: limits::address(root),
         management_limits: limits::management(root),
+        mail: mail::read(root, &server.public_url),
+        identity_providers: identity_provider::read(root),
         cors: operations::cors(root, production),
         record: operations::record(root),
         cache: operations::cache(root),

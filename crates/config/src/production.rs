@@ -20,6 +20,15 @@ pub(crate) fn check(config: &Config, report: &mut Report) {
             "set it to the address by which users reach this server, such as https://api.example.com",
         );
     }
+    for (index, provider) in config.identity_providers.iter().enumerate() {
+        if !provider.issuer.to_ascii_lowercase().starts_with("https://") {
+            report.problem(
+                format!("identity_providers.#{}.issuer", index + 1),
+                "is not https, and must be in production",
+                "give the issuer's https:// address",
+            );
+        }
+    }
     let echo_candidates = config
         .models
         .iter()

@@ -8,15 +8,11 @@ use crate::section::Section;
 use crate::source::Source;
 use crate::yaml::Value;
 
-const REFUSED_SECTIONS: &[(&str, &str)] = &[
-    ("services", "remove it; calls to its paths would be 404"),
-    ("identity_providers", "remove it; nobody could sign in through it"),
-];
-const IGNORED_SECTIONS: &[&str] = &["mail", "billing", "webhooks", "alerts", "telemetry"];
+const REFUSED_SECTIONS: &[(&str, &str)] = &[("services", "remove it; calls to its paths would be 404")];
+const IGNORED_SECTIONS: &[&str] = &["billing", "webhooks", "alerts", "telemetry"];
 /// Sections whose values are checked and that nothing acts on yet.
 const INERT_SECTIONS: &[&str] = &["lockout.", "address_limits.", "management_limits.", "retention."];
-const IGNORED_VARIABLES: &[&str] =
-    &["SMTP_URL", "MAIL_FROM", "POLAR_ACCESS_TOKEN", "POLAR_WEBHOOK_SECRET", "POLAR_BASE_URL"];
+const IGNORED_VARIABLES: &[&str] = &["POLAR_ACCESS_TOKEN", "POLAR_WEBHOOK_SECRET", "POLAR_BASE_URL"];
 
 pub(crate) fn read(root: &mut Section<'_, '_>) {
     for (key, remedy) in REFUSED_SECTIONS {

@@ -28,6 +28,17 @@ pub(crate) fn base(text: &str) -> Result<String, String> {
     Ok(text.trim_end_matches('/').to_owned())
 }
 
+/// The host of a URL that was checked, without its port. An address stands in brackets, as mail writes it.
+pub(crate) fn host(base: &str) -> String {
+    let uri = base.parse::<Uri>().unwrap_or_default();
+    let host = uri.host().unwrap_or("localhost");
+    match host.trim_start_matches('[').trim_end_matches(']').parse() {
+        Ok(std::net::IpAddr::V4(v4)) => format!("[{v4}]"),
+        Ok(std::net::IpAddr::V6(v6)) => format!("[IPv6:{v6}]"),
+        Err(_name) => host.to_owned(),
+    }
+}
+
 /// Checks a browser origin: scheme and host, perhaps a port, where `*` stands for any.
 pub(crate) fn origin(text: &str) -> Result<String, String> {
     let checked = text.strip_suffix(":*").unwrap_or(text);
@@ -39,7 +50,7 @@ pub(crate) fn origin(text: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{base, origin};
+    use super::{base, host, origin};
 
     #[test]
     fn bases() {
@@ -59,6 +70,14 @@ mod tests {
             assert!(base(bad).is_err(), "{bad}");
         }
         assert_eq!(base("https://me:hunter2@host").unwrap_err(), "has credentials in it");
+    }
+
+    #[test]
+    fn hosts() {
+        assert_eq!(host("https://api.example.com:8443/v1"), "api.example.com");
+        assert_eq!(host("http://localhost"), "localhost");
+        assert_eq!(host("http://192.0.2.1:8000"), "[192.0.2.1]");
+        assert_eq!(host("http://[2001:db8::1]:8000"), "[IPv6:2001:db8::1]");
     }
 
     #[test]

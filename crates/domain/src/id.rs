@@ -89,6 +89,15 @@ id! {
     /// Names a usage event; set once, at admission.
     EventId
 }
+id! {
+    /// Names an entry of the audit log.
+    AuditId
+}
+
+id! {
+    /// Names a mail that waits to be sent.
+    MailId
+}
 
 #[cfg(test)]
 mod tests {

@@ -11,6 +11,7 @@
 //! To add a concept, add a file with its name here and give the same name to its file in every
 //! ring above.
 
+pub mod audit;
 pub mod clock;
 pub mod email;
 pub mod event;
@@ -26,10 +27,11 @@ pub mod tier;
 pub mod user;
 pub mod window;
 
+pub use audit::{AuditAction, AuditActor, AuditEntry, AuditHead, AuditRow, AuditSubject, Personal};
 pub use clock::{Clock, Time};
 pub use email::Email;
 pub use event::{RequestType, Tokens, UsageEvent, UsageSource};
-pub use id::{EventId, KeyId, SessionId, UserId};
+pub use id::{AuditId, EventId, KeyId, MailId, SessionId, UserId};
 pub use key::{ApiKey, Environment, KeyHash, KeyKind, KeyText, Pepper};
 pub use limit::{Checks, LimitOverrides};
 pub use permission::{Permission, Permissions};

@@ -23,8 +23,8 @@ use futures::{
 };
 use tollgate_billing::PriceBook;
 use tollgate_domain::{
-    ApiKey, Clock, Environment, EventId, KeyHash, KeyId, KeyKind, KeyText, Pepper, Permissions, Randomness,
-    Tiers, Time, UsageEvent, User, UserId, limit::KeyLimits,
+    ApiKey, AuditEntry, Clock, Environment, EventId, KeyHash, KeyId, KeyKind, KeyText, Pepper, Permissions,
+    Randomness, Tiers, Time, UsageEvent, User, UserId, limit::KeyLimits,
 };
 use tollgate_store::{
     Changes, Credentials, Directory, Edit, EditorKey, Folded, KeyFilter, KeyTotals, ListedKey, Mark, NewKey,
@@ -303,7 +303,7 @@ impl tollgate_store::KeyStore for Rows {
     fn by_hash(&self, hash: &KeyHash) -> Result<Option<ApiKey>, StoreError> {
         Ok((*hash == self.hash).then(|| self.key.clone()))
     }
-    fn create(&self, _: &NewKey, _: u32) -> Result<bool, StoreError> {
+    fn create(&self, _: &NewKey, _: u32, _: &[AuditEntry]) -> Result<bool, StoreError> {
         unasked()
     }
     fn by_id(&self, _: KeyId) -> Result<Option<ListedKey>, StoreError> {
@@ -312,16 +312,28 @@ impl tollgate_store::KeyStore for Rows {
     fn list(&self, _: &KeyFilter, _: &PageRequest) -> Result<Page<ListedKey>, StoreError> {
         unasked()
     }
-    fn edit(&self, _: KeyId, _: Edit<ApiKey>, _: Time) -> Result<Option<ApiKey>, StoreError> {
+    fn edit(
+        &self,
+        _: KeyId,
+        _: Edit<ApiKey>,
+        _: Time,
+        _: &[AuditEntry],
+    ) -> Result<Option<ApiKey>, StoreError> {
         unasked()
     }
-    fn revoke(&self, _: KeyId, _: Option<UserId>, _: Time) -> Result<Option<ApiKey>, StoreError> {
+    fn revoke(
+        &self,
+        _: KeyId,
+        _: Option<UserId>,
+        _: Time,
+        _: &[AuditEntry],
+    ) -> Result<Option<ApiKey>, StoreError> {
         unasked()
     }
     fn editor(&self, _: UserId) -> Result<Option<EditorKey>, StoreError> {
         unasked()
     }
-    fn create_editor(&self, _: &NewKey) -> Result<EditorKey, StoreError> {
+    fn create_editor(&self, _: &NewKey, _: &[AuditEntry]) -> Result<EditorKey, StoreError> {
         unasked()
     }
     fn ids_by_prefix(&self, _: &str, _: u32) -> Result<Vec<KeyId>, StoreError> {
@@ -333,7 +345,7 @@ impl tollgate_store::UserStore for Rows {
     fn by_id(&self, id: UserId) -> Result<Option<User>, StoreError> {
         Ok((id == self.user.id).then(|| self.user.clone()))
     }
-    fn create(&self, _: &NewUser, _: Option<&NewKey>) -> Result<(), StoreError> {
+    fn create(&self, _: &NewUser, _: Option<&NewKey>, _: &[AuditEntry]) -> Result<(), StoreError> {
         unasked()
     }
     fn by_email(&self, _: &tollgate_domain::Email) -> Result<Option<Credentials>, StoreError> {
@@ -342,13 +354,13 @@ impl tollgate_store::UserStore for Rows {
     fn by_external_id(&self, _: &str) -> Result<Option<User>, StoreError> {
         unasked()
     }
-    fn edit(&self, _: UserId, _: Edit<User>, _: Time) -> Result<Option<User>, StoreError> {
+    fn edit(&self, _: UserId, _: Edit<User>, _: Time, _: &[AuditEntry]) -> Result<Option<User>, StoreError> {
         unasked()
     }
     fn credentials(&self, _: UserId) -> Result<Option<Credentials>, StoreError> {
         unasked()
     }
-    fn set_password(&self, _: UserId, _: &str, _: Time) -> Result<bool, StoreError> {
+    fn set_password(&self, _: UserId, _: &str, _: Time, _: &[AuditEntry]) -> Result<bool, StoreError> {
         unasked()
     }
     fn change_password(&self, _: &tollgate_store::PasswordChange) -> Result<bool, StoreError> {
@@ -380,14 +392,38 @@ impl tollgate_store::SessionStore for Rows {
     ) -> Result<Page<tollgate_store::ListedSession>, StoreError> {
         unasked()
     }
-    fn end(&self, _: tollgate_domain::SessionId, _: Option<UserId>, _: Time) -> Result<bool, StoreError> {
+    fn end(
+        &self,
+        _: tollgate_domain::SessionId,
+        _: Option<UserId>,
+        _: Time,
+        _: &[AuditEntry],
+    ) -> Result<bool, StoreError> {
         unasked()
     }
-    fn end_all(&self, _: UserId, _: Time) -> Result<u64, StoreError> {
+    fn end_all(&self, _: UserId, _: Time, _: &[AuditEntry]) -> Result<u64, StoreError> {
         unasked()
     }
     fn forget(&self, _: Time, _: Time, _: u32) -> Result<u64, StoreError> {
         unasked()
+    }
+}
+
+impl tollgate_store::MailStore for Rows {
+    fn queue(&self, _: &tollgate_store::NewMail) -> Result<(), StoreError> {
+        unreachable!()
+    }
+    fn take(&self, _: Time, _: Time) -> Result<Option<tollgate_store::DueMail>, StoreError> {
+        unreachable!()
+    }
+    fn remove(&self, _: tollgate_domain::MailId) -> Result<(), StoreError> {
+        unreachable!()
+    }
+    fn retry(&self, _: tollgate_domain::MailId, _: Time) -> Result<(), StoreError> {
+        unreachable!()
+    }
+    fn waiting(&self) -> Result<u64, StoreError> {
+        unreachable!()
     }
 }
 
@@ -679,6 +715,8 @@ impl House {
             open_requests: Arc::clone(&events) as _,
             usage: Arc::clone(&rows) as _,
             windows: Arc::clone(&events) as _,
+            audit: Arc::new(tollgate_testkit::Absent),
+            mails: Arc::clone(&rows) as _,
         };
         let lookups = Arc::<AtOnce>::default();
         let directory = Arc::new(Directory::new(1_000_000));

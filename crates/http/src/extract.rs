@@ -3,6 +3,7 @@
 mod actor;
 mod after;
 mod body;
+mod client;
 mod id;
 mod query;
 
@@ -10,5 +11,6 @@ pub use actor::{Admin, KeyManager, Principal, SessionUser};
 pub use after::After;
 pub(crate) use body::is_encoded;
 pub use body::{Body, JsonOrForm, MaybeBody};
+pub use client::{Asking, client_of};
 pub use id::Id;
 pub use query::{Days, PageQuery, Params};

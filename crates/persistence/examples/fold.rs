@@ -20,7 +20,7 @@ use std::{
 };
 
 use tollgate_domain::{
-    Clock, Environment, EventId, KeyId, Month, Randomness, RequestType, Time, Tokens, UsageEvent,
+    Clock, Environment, EventId, KeyId, Month, Pepper, Randomness, RequestType, Time, Tokens, UsageEvent,
     UsageSource, UserId, clock::to_micros,
 };
 use tollgate_persistence::{Db, Settings};
@@ -102,7 +102,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let url = words.next().ok_or("which database? sqlite://PATH or postgres://…")?;
     let events: u32 = words.next().map_or(Ok(EVENTS), |word| word.parse())?;
     let keys: u32 = words.next().map_or(Ok(KEYS), |word| word.parse())?;
-    let db = Db::open(&Settings::new(url.parse()?), Arc::new(Nobody), Arc::new(Machine))?;
+    let db = Db::open(
+        &Settings::new(url.parse()?, Pepper::new(&["pepper"])?),
+        Arc::new(Nobody),
+        Arc::new(Machine),
+    )?;
     let stores = db.stores();
     let random = Counting(AtomicU64::new(u64::try_from(Machine.now().timestamp_micros())?));
     let owners: Vec<_> = (0..keys)

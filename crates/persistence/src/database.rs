@@ -2,11 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tollgate_domain::Clock;
+use tollgate_domain::{AuditEntry, Clock, Pepper};
 use tollgate_store::{Change, ChangeListener, StoreError};
 
 use crate::{
     appender::Appender,
+    audit,
     both::{Conn, snapshot, write_tx},
     change,
     checkpoint::Checkpoints,
@@ -41,6 +42,27 @@ pub struct Database {
     pub listener: Arc<dyn ChangeListener>,
     /// When changes are dated.
     pub clock: Arc<dyn Clock>,
+    /// What keys the chain of the audit log.
+    pub pepper: Pepper,
+}
+
+/// What a change brings about beside its own rows.
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// What memories must forget.
+    pub changes: Vec<Change>,
+    /// What the audit log tells of it.
+    pub audit: Vec<AuditEntry>,
+}
+
+impl Effects {
+    /// Nothing: nothing was done.
+    pub const NONE: Self = Self { changes: Vec::new(), audit: Vec::new() };
+
+    /// Both.
+    pub const fn new(changes: Vec<Change>, audit: Vec<AuditEntry>) -> Self {
+        Self { changes, audit }
+    }
 }
 
 /// What differs in reaching it.
@@ -123,16 +145,18 @@ impl Database {
         }
     }
 
-    /// Writes in one transaction what memories must learn of: the changes that `work` names are numbered
-    /// as its last step, and told to this process before the caller goes on. Where the caller gave up on the
-    /// verdict, this process learns of them as all others do.
+    /// Writes in one transaction what memories must learn of and the audit log tells: the entries that `work` names
+    /// are chained next to last, its changes numbered as its last step, and told to this process before the caller
+    /// goes on. Where the caller gave up on the verdict, this process learns of them as all others do.
     pub fn change<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Conn) -> Result<(T, Vec<Change>), Failure> + Send + 'static,
+        work: impl FnOnce(&mut Conn) -> Result<(T, Effects), Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
         let now = self.clock.now();
+        let pepper = self.pepper.clone();
         let (value, changes) = self.write(move |conn| {
-            let (value, changes) = work(conn)?;
+            let (value, Effects { changes, audit }) = work(conn)?;
+            audit::append(conn, &pepper, &audit)?;
             change::number(conn, &changes, now)?;
             Ok((value, changes))
         })?;

@@ -1,7 +1,7 @@
 //! `KeyStore`.
 
 use diesel::prelude::*;
-use tollgate_domain::{ApiKey, KeyHash, KeyId, KeyKind, Time, UserId};
+use tollgate_domain::{ApiKey, AuditEntry, KeyHash, KeyId, KeyKind, Time, UserId};
 use tollgate_store::{
     Change, Edit, EditorKey, KeyFilter, KeyStore, ListedKey, NewKey, Page, PageRequest, StoreError,
 };
@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     both::{Conn, MultiBackend},
-    database::Database,
+    database::{Database, Effects},
     failure::Failure,
     pg,
     rows::key::{KeyRow, ListedRow, listed},
@@ -36,7 +36,8 @@ macro_rules! with_totals {
 }
 
 impl KeyStore for Database {
-    fn create(&self, key: &NewKey, max_per_user: u32) -> Result<bool, StoreError> {
+    fn create(&self, key: &NewKey, max_per_user: u32, audit: &[AuditEntry]) -> Result<bool, StoreError> {
+        let audit = audit.to_vec();
         let key = key.clone();
         self.change(move |conn| {
             let user = Id::from(key.key.user_id);
@@ -47,10 +48,10 @@ impl KeyStore for Database {
                 .count()
                 .get_result(conn)?;
             if has >= i64::from(max_per_user) {
-                return Ok((false, Vec::new()));
+                return Ok((false, Effects::NONE));
             }
             insert(conn, &key)?;
-            Ok((true, vec![Change::Key(key.key.id)]))
+            Ok((true, Effects::new(vec![Change::Key(key.key.id)], audit)))
         })
     }
 
@@ -97,11 +98,18 @@ impl KeyStore for Database {
         })
     }
 
-    fn edit(&self, id: KeyId, edit: Edit<ApiKey>, now: Time) -> Result<Option<ApiKey>, StoreError> {
+    fn edit(
+        &self,
+        id: KeyId,
+        edit: Edit<ApiKey>,
+        now: Time,
+        audit: &[AuditEntry],
+    ) -> Result<Option<ApiKey>, StoreError> {
+        let audit = audit.to_vec();
         self.change(move |conn| {
             pg::lock_key(conn, id.into())?;
             let Some(before) = find(conn, id.into())? else {
-                return Ok((None, Vec::new()));
+                return Ok((None, Effects::NONE));
             };
             let mut after = before.clone();
             edit(&mut after);
@@ -116,19 +124,26 @@ impl KeyStore for Database {
                 ..after
             };
             diesel::update(api_keys::table.find(Id::from(id))).set(KeyRow::from(&after)).execute(conn)?;
-            Ok((find(conn, id.into())?, vec![Change::Key(id)]))
+            Ok((find(conn, id.into())?, Effects::new(vec![Change::Key(id)], audit)))
         })
     }
 
-    fn revoke(&self, id: KeyId, owner: Option<UserId>, now: Time) -> Result<Option<ApiKey>, StoreError> {
+    fn revoke(
+        &self,
+        id: KeyId,
+        owner: Option<UserId>,
+        now: Time,
+        audit: &[AuditEntry],
+    ) -> Result<Option<ApiKey>, StoreError> {
+        let audit = audit.to_vec();
         self.change(move |conn| {
             pg::lock_key(conn, id.into())?;
             let found = find(conn, id.into())?;
             let Some(key) = found.filter(|key| owner.is_none_or(|owner| owner == key.user_id)) else {
-                return Ok((None, Vec::new()));
+                return Ok((None, Effects::NONE));
             };
             if key.revoked_at.is_some() {
-                return Ok((Some(key), Vec::new()));
+                return Ok((Some(key), Effects::NONE));
             }
             diesel::update(api_keys::table.find(Id::from(id)))
                 .set((
@@ -137,7 +152,7 @@ impl KeyStore for Database {
                     api_keys::sealed.eq(None::<Vec<u8>>),
                 ))
                 .execute(conn)?;
-            Ok((find(conn, id.into())?, vec![Change::Key(id)]))
+            Ok((find(conn, id.into())?, Effects::new(vec![Change::Key(id)], audit)))
         })
     }
 
@@ -145,18 +160,19 @@ impl KeyStore for Database {
         self.read(move |conn| editor(conn, user.into()))
     }
 
-    fn create_editor(&self, key: &NewKey) -> Result<EditorKey, StoreError> {
+    fn create_editor(&self, key: &NewKey, audit: &[AuditEntry]) -> Result<EditorKey, StoreError> {
+        let audit = audit.to_vec();
         let key = key.clone();
         self.change(move |conn| {
             let user = Id::from(key.key.user_id);
             pg::lock_user(conn, user)?;
             if let Some(editor) = editor(conn, user)? {
-                return Ok((editor, Vec::new()));
+                return Ok((editor, Effects::NONE));
             }
             insert(conn, &key)?;
             let made = editor(conn, user)?
                 .ok_or(StoreError::Rejected("an editor key needs its kind and its sealed secret".into()))?;
-            Ok((made, vec![Change::Key(key.key.id)]))
+            Ok((made, Effects::new(vec![Change::Key(key.key.id)], audit)))
         })
     }
 

@@ -17,6 +17,7 @@
 //! a table or a column: a migration of the same name for both databases, `schema.rs`, and the noun's rows.
 
 mod appender;
+mod audit;
 mod both;
 mod change;
 mod checkpoint;
@@ -27,6 +28,7 @@ mod fold;
 mod key;
 pub mod lock;
 mod log;
+mod mail;
 pub mod migrate;
 mod number;
 pub mod open;

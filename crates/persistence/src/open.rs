@@ -147,7 +147,9 @@ impl Db {
             Conn::Sqlite(conn) => (settings.readers, lite(settings, conn, access)?),
         };
         let pool = pool::new(manager, size);
-        Ok(Self { database: Arc::new(Database { pool, side, listener, clock }) })
+        Ok(Self {
+            database: Arc::new(Database { pool, side, listener, clock, pepper: settings.pepper.clone() }),
+        })
     }
 
     /// The ports, on this database.
@@ -161,6 +163,8 @@ impl Db {
             open_requests: self.database.clone(),
             usage: self.database.clone(),
             windows: self.database.clone(),
+            mails: self.database.clone(),
+            audit: self.database.clone(),
         }
     }
 

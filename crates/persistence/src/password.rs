@@ -5,6 +5,7 @@ use tollgate_store::{Change, Credentials, PasswordChange, ProvedPassword};
 
 use crate::{
     both::Conn,
+    database::Effects,
     failure::Failure,
     pg,
     rows::user::UserRow,
@@ -26,21 +27,21 @@ pub fn credentials(conn: &mut Conn, user: Id) -> Result<Option<Credentials>, Fai
 }
 
 /// Changes a password and ends the other sessions; gives whether, and what changed.
-pub fn change(conn: &mut Conn, change: &PasswordChange) -> Result<(bool, Vec<Change>), Failure> {
+pub fn change(conn: &mut Conn, change: &PasswordChange) -> Result<(bool, Effects), Failure> {
     let user = Id::from(change.user);
     if !is(conn, user, &change.before)? {
-        return Ok((false, Vec::new()));
+        return Ok((false, Effects::NONE));
     }
     let own = session::find(conn, change.session.into())?
         .is_some_and(|session| session.user_id == change.user && session.is_open(change.now));
     if !own {
-        return Ok((false, Vec::new()));
+        return Ok((false, Effects::NONE));
     }
     let values = (users::password_hash.eq(Some(&change.after)), users::updated_at.eq(Ts::from(change.now)));
     diesel::update(users::table.find(user)).set(values).execute(conn)?;
     let mut changes = vec![Change::User(change.user)];
     changes.extend(session::end_others(conn, change.user, Some(change.session), change.now)?);
-    Ok((true, changes))
+    Ok((true, Effects::new(changes, change.audit.clone())))
 }
 
 /// Whether a password is still the one that was checked; if so, replaces its hash where that is outdated, of which

@@ -251,7 +251,60 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Id, Ts};
+
+    audit_log (seq) {
+        seq -> BigInt,
+        id -> Id,
+        at -> Ts,
+        actor -> Text,
+        action -> Text,
+        subject -> Text,
+        hash -> Binary,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::Id;
+
+    audit_personal (seq) {
+        seq -> BigInt,
+        user_id -> Nullable<Id>,
+        ip -> Nullable<Text>,
+        user_agent -> Nullable<Text>,
+        email -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+
+    audit_head (the_one) {
+        the_one -> Integer,
+        seq -> BigInt,
+        hash -> Binary,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Id, Ts};
+
+    mails (id) {
+        id -> Id,
+        sealed -> Binary,
+        queued_at -> Ts,
+        next_attempt_at -> Ts,
+        give_up_at -> Ts,
+        attempts -> Integer,
+    }
+}
+
 diesel::joinable!(api_keys -> users (user_id));
 diesel::joinable!(refresh_tokens -> sessions (session_id));
 diesel::allow_tables_to_appear_in_same_query!(users, api_keys, key_totals);
 diesel::allow_tables_to_appear_in_same_query!(refresh_tokens, sessions);
+diesel::allow_tables_to_appear_in_same_query!(audit_log, audit_personal);

@@ -1,14 +1,14 @@
 //! `SessionStore`.
 
 use diesel::prelude::*;
-use tollgate_domain::{Session, SessionId, Time, UserId};
+use tollgate_domain::{AuditEntry, Session, SessionId, Time, UserId};
 use tollgate_store::{
     Change, ListedSession, NewSession, Page, PageRequest, Rotated, Rotation, SessionStore, StoreError,
 };
 
 use crate::{
     both::{Conn, MultiBackend},
-    database::Database,
+    database::{Database, Effects},
     failure::Failure,
     password, pg,
     rows::session::SessionRow,
@@ -23,18 +23,19 @@ impl SessionStore for Database {
         let created_at = Ts::from(session.session.created_at);
         let hash = session.refresh_hash;
         let (user, password) = (Id::from(session.session.user_id), session.password.clone());
+        let audit = session.audit.clone();
         // No memory needs to forget what nobody can have asked for yet: nothing is numbered.
-        self.write(move |conn| {
+        self.change(move |conn| {
             if let Some(password) = &password
                 && !password::is_still(conn, user, password)?
             {
-                return Ok(false);
+                return Ok((false, Effects::NONE));
             }
             diesel::insert_into(sessions::table)
                 .values((&row, sessions::last_seen_at.eq(Some(created_at))))
                 .execute(conn)?;
             insert_token(conn, &hash, id, created_at)?;
-            Ok(true)
+            Ok((true, Effects::new(Vec::new(), audit)))
         })
     }
 
@@ -62,7 +63,7 @@ impl SessionStore for Database {
             // What is read from here on stays so: whoever rotates or ends this session waits.
             pg::lock_session(conn, id)?;
             if !find(conn, id)?.is_some_and(|session| session.is_open(rotation.now)) {
-                return Ok((Rotated::Refused, Vec::new()));
+                return Ok((Rotated::Refused, Effects::NONE));
             }
             let token: Option<(Option<Ts>, Option<Vec<u8>>)> = refresh_tokens::table
                 .find(rotation.presented.as_slice())
@@ -71,20 +72,21 @@ impl SessionStore for Database {
                 .first(conn)
                 .optional()?;
             match token {
-                None => Ok((Rotated::Refused, Vec::new())),
+                None => Ok((Rotated::Refused, Effects::NONE)),
                 Some((None, _)) => {
                     replace(conn, &rotation)?;
-                    Ok((Rotated::Fresh, Vec::new()))
+                    Ok((Rotated::Fresh, Effects::NONE))
                 }
                 // The answer is forgotten with the first use of the successor.
                 Some((Some(spent_at), Some(answer))) if spent_at.time() > rotation.forgiven_after => {
-                    Ok((Rotated::Again(answer), Vec::new()))
+                    Ok((Rotated::Again(answer), Effects::NONE))
                 }
                 Some((Some(_), _)) => {
                     diesel::update(sessions::table.find(id))
                         .set(sessions::ended_at.eq(Some(Ts::from(rotation.now))))
                         .execute(conn)?;
-                    Ok((Rotated::Reused, vec![Change::Session(rotation.session)]))
+                    let ended = vec![Change::Session(rotation.session)];
+                    Ok((Rotated::Reused, Effects::new(ended, rotation.reused)))
                 }
             }
         })
@@ -115,7 +117,14 @@ impl SessionStore for Database {
         })
     }
 
-    fn end(&self, id: SessionId, owner: Option<UserId>, now: Time) -> Result<bool, StoreError> {
+    fn end(
+        &self,
+        id: SessionId,
+        owner: Option<UserId>,
+        now: Time,
+        audit: &[AuditEntry],
+    ) -> Result<bool, StoreError> {
+        let audit = audit.to_vec();
         self.change(move |conn| {
             let mut ending = diesel::update(sessions::table)
                 .filter(sessions::id.eq(Id::from(id)))
@@ -127,17 +136,18 @@ impl SessionStore for Database {
                 ending = ending.filter(sessions::user_id.eq(Id::from(owner)));
             }
             let ended = ending.execute(conn)?;
-            let changes = if ended > 0 { vec![Change::Session(id)] } else { Vec::new() };
-            Ok((ended > 0, changes))
+            let effects = Effects::new(vec![Change::Session(id)], audit);
+            Ok((ended > 0, if ended > 0 { effects } else { Effects::NONE }))
         })
     }
 
-    fn end_all(&self, user: UserId, now: Time) -> Result<u64, StoreError> {
+    fn end_all(&self, user: UserId, now: Time, audit: &[AuditEntry]) -> Result<u64, StoreError> {
+        let audit = audit.to_vec();
         self.change(move |conn| {
             // Two that end the same sessions would lock them in any order.
             pg::lock_user(conn, user.into())?;
             let changes = end_others(conn, user, None, now)?;
-            Ok((u64::try_from(changes.len()).unwrap_or(u64::MAX), changes))
+            Ok((u64::try_from(changes.len()).unwrap_or(u64::MAX), Effects::new(changes, audit)))
         })
     }
 

@@ -3,6 +3,7 @@
 use std::{fmt, path::PathBuf, str::FromStr};
 
 use secrecy::{ExposeSecret, SecretString};
+use tollgate_domain::Pepper;
 
 /// Where a database is. Neither `Debug` nor `Display` tells a password.
 #[derive(Clone)]
@@ -67,12 +68,14 @@ pub struct Settings {
     pub durable: bool,
     /// Whether missing migrations are applied; else they are an error that names them.
     pub migrate: bool,
+    /// What keys the chain of the audit log.
+    pub pepper: Pepper,
 }
 
 impl Settings {
     /// The usual settings for the database at `url`: durable, migrated when opened.
-    pub const fn new(url: Url) -> Self {
-        Self { url, connections: 8, readers: 4, durable: true, migrate: true }
+    pub const fn new(url: Url, pepper: Pepper) -> Self {
+        Self { url, connections: 8, readers: 4, durable: true, migrate: true, pepper }
     }
 }
 
@@ -91,7 +94,7 @@ mod tests {
         ] {
             let url: Url = text.parse().unwrap();
             assert_eq!(url.to_string(), shown);
-            assert!(!format!("{:?}", Settings::new(url)).contains("s3cr3t"));
+            assert!(!format!("{:?}", Settings::new(url, Pepper::new(&["p"]).unwrap())).contains("s3cr3t"));
         }
         for text in ["", "mysql://h", "sqlite://", "data.db"] {
             assert!(text.parse::<Url>().is_err(), "{text}");

@@ -15,7 +15,7 @@ use std::{
 use diesel::{connection::SimpleConnection, prelude::*, sql_query, sql_types::Bool};
 use secrecy::{ExposeSecret, SecretString};
 use tempfile::TempDir;
-use tollgate_domain::{Clock, Time};
+use tollgate_domain::{Clock, Pepper, Time};
 use tollgate_store::{Change, ChangeListener, Stores};
 
 use crate::{
@@ -46,6 +46,14 @@ enum Place {
     Server { admin: SecretString, name: String },
 }
 
+/// What keys the hashes in a test's database.
+///
+/// # Panics
+/// Never: there is one secret.
+pub fn pepper() -> Pepper {
+    done(Pepper::new(&["pepper"]))
+}
+
 /// Nobody to be told of changes.
 struct Nobody;
 
@@ -72,7 +80,7 @@ impl TestDb {
         let folder = done(tempfile::tempdir());
         let file = folder.path().join("tollgate.db");
         done(fs::copy(sqlite_template(), &file));
-        let settings = Settings { durable: false, ..Settings::new(Url::Sqlite(file)) };
+        let settings = Settings { durable: false, ..Settings::new(Url::Sqlite(file), pepper()) };
         Self { settings, opened: OnceLock::new(), place: Place::File(folder) }
     }
 
@@ -97,7 +105,7 @@ impl TestDb {
         let template = postgres_template(&mut conn, &admin);
         done(conn.batch_execute(&format!("CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")));
         let url = Url::Postgres(with_database(&admin, &name).into());
-        let settings = Settings { connections: CONNECTIONS, ..Settings::new(url) };
+        let settings = Settings { connections: CONNECTIONS, ..Settings::new(url, pepper()) };
         Some(Self { settings, opened: OnceLock::new(), place: Place::Server { admin: admin.into(), name } })
     }
 

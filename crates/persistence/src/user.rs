@@ -1,14 +1,14 @@
 //! `UserStore`.
 
 use diesel::prelude::*;
-use tollgate_domain::{Email, KeyId, Permission, Permissions, Role, Time, User, UserId};
+use tollgate_domain::{AuditEntry, Email, KeyId, Permission, Permissions, Role, Time, User, UserId};
 use tollgate_store::{
     Change, Credentials, Edit, NewKey, NewUser, Page, PageRequest, PasswordChange, StoreError, UserStore,
 };
 
 use crate::{
     both::{Conn, MultiBackend},
-    database::Database,
+    database::{Database, Effects},
     failure::Failure,
     key, password, pg,
     rows::user::UserRow,
@@ -17,7 +17,13 @@ use crate::{
 };
 
 impl UserStore for Database {
-    fn create(&self, user: &NewUser, first_key: Option<&NewKey>) -> Result<(), StoreError> {
+    fn create(
+        &self,
+        user: &NewUser,
+        first_key: Option<&NewKey>,
+        audit: &[AuditEntry],
+    ) -> Result<(), StoreError> {
+        let audit = audit.to_vec();
         let row = UserRow::from(&user.user);
         let hash = user.password_hash.clone();
         let id = user.user.id;
@@ -29,7 +35,7 @@ impl UserStore for Database {
                 key::insert(conn, &first)?;
                 changes.push(Change::Key(first.key.id));
             }
-            Ok(((), changes))
+            Ok(((), Effects::new(changes, audit)))
         })
     }
 
@@ -70,11 +76,18 @@ impl UserStore for Database {
         })
     }
 
-    fn edit(&self, id: UserId, edit: Edit<User>, now: Time) -> Result<Option<User>, StoreError> {
+    fn edit(
+        &self,
+        id: UserId,
+        edit: Edit<User>,
+        now: Time,
+        audit: &[AuditEntry],
+    ) -> Result<Option<User>, StoreError> {
+        let audit = audit.to_vec();
         self.change(move |conn| {
             pg::lock_user(conn, id.into())?;
             let Some(before) = find(conn, id.into())? else {
-                return Ok((None, Vec::new()));
+                return Ok((None, Effects::NONE));
             };
             let mut after = before.clone();
             edit(&mut after);
@@ -86,16 +99,23 @@ impl UserStore for Database {
             if before.role == Role::Admin && after.role != Role::Admin {
                 changes.extend(strip_admin(conn, id, now)?.into_iter().map(Change::Key));
             }
-            Ok((find(conn, id.into())?, changes))
+            Ok((find(conn, id.into())?, Effects::new(changes, audit)))
         })
     }
 
-    fn set_password(&self, id: UserId, hash: &str, now: Time) -> Result<bool, StoreError> {
+    fn set_password(
+        &self,
+        id: UserId,
+        hash: &str,
+        now: Time,
+        audit: &[AuditEntry],
+    ) -> Result<bool, StoreError> {
+        let audit = audit.to_vec();
         let hash = hash.to_owned();
         self.change(move |conn| {
             let values = (users::password_hash.eq(Some(hash)), users::updated_at.eq(Ts::from(now)));
             let found = diesel::update(users::table.find(Id::from(id))).set(values).execute(conn)? > 0;
-            Ok((found, if found { vec![Change::User(id)] } else { Vec::new() }))
+            Ok((found, if found { Effects::new(vec![Change::User(id)], audit) } else { Effects::NONE }))
         })
     }
 

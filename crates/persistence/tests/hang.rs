@@ -15,7 +15,7 @@ use std::{
 use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl, sql_query, sql_types::BigInt};
 use server::{LONG, Server, until};
 use tollgate_domain::{Clock, Environment, Month, Time, UsageEvent};
-use tollgate_persistence::{Db, OpenError, ServerLock, Settings, Standing, Url};
+use tollgate_persistence::{Db, OpenError, ServerLock, Settings, Standing, Url, testing::pepper};
 use tollgate_store::{
     Change, ChangeListener, KeyFilter, PageRequest, StoreError, Stores, UsageScope, suite::given,
 };
@@ -40,7 +40,7 @@ impl Clock for Fixed {
 }
 
 fn settings(url: &str) -> Settings {
-    Settings { connections: CONNECTIONS, ..Settings::new(url.parse::<Url>().unwrap()) }
+    Settings { connections: CONNECTIONS, ..Settings::new(url.parse::<Url>().unwrap(), pepper()) }
 }
 
 fn open(url: &str) -> Db {
@@ -79,36 +79,37 @@ fn calls(db: &Db) -> Vec<Call> {
         };
     }
     let mark_too = mark.clone();
+    let waiting = given::mail(given::at(0));
     let pinged = db.clone();
     let prepared = db.clone();
     let mut calls: Vec<Call> = calls! {
         // First, to have a connection for certain: it waits longest.
         "events.fold": |s| s.events.fold(100, &mark);
-        "users.create": |s| s.users.create(&given::user(), None);
+        "users.create": |s| s.users.create(&given::user(), None, &[]);
         "users.by_id": |s| s.users.by_id(user);
         "users.by_email": |s| s.users.by_email(&given::email("a@example.com"));
         "users.credentials": |s| s.users.credentials(user);
         "users.by_external_id": |s| s.users.by_external_id("x");
-        "users.edit": |s| s.users.edit(user, Arc::new(|_| {}), given::at(1));
-        "users.set_password": |s| s.users.set_password(user, "x", given::at(1));
+        "users.edit": |s| s.users.edit(user, Arc::new(|_| {}), given::at(1), &[]);
+        "users.set_password": |s| s.users.set_password(user, "x", given::at(1), &[]);
         "users.change_password": |s| s.users.change_password(&given::password_change(user, id, given::at(1)));
         "users.list": |s| s.users.list(&page, None);
-        "keys.create": |s| s.keys.create(&given::key(user), u32::MAX);
+        "keys.create": |s| s.keys.create(&given::key(user), u32::MAX, &[]);
         "keys.by_hash": |s| s.keys.by_hash(&given::hash());
         "keys.by_id": |s| s.keys.by_id(key);
         "keys.list": |s| s.keys.list(&filter, &page);
-        "keys.edit": |s| s.keys.edit(key, Arc::new(|_| {}), given::at(1));
-        "keys.revoke": |s| s.keys.revoke(key, None, given::at(1));
+        "keys.edit": |s| s.keys.edit(key, Arc::new(|_| {}), given::at(1), &[]);
+        "keys.revoke": |s| s.keys.revoke(key, None, given::at(1), &[]);
         "keys.editor": |s| s.keys.editor(user);
-        "keys.create_editor": |s| s.keys.create_editor(&given::editor_key(user));
+        "keys.create_editor": |s| s.keys.create_editor(&given::editor_key(user), &[]);
         "keys.ids_by_prefix": |s| s.keys.ids_by_prefix("0", 10);
         "sessions.open": |s| s.sessions.open(&given::session(user));
         "sessions.by_id": |s| s.sessions.by_id(id);
         "sessions.by_refresh": |s| s.sessions.by_refresh(&session.refresh_hash);
         "sessions.rotate": |s| s.sessions.rotate(&given::rotation(&session, given::at(1)));
         "sessions.list": |s| s.sessions.list(user, &page, given::at(1));
-        "sessions.end": |s| s.sessions.end(id, None, given::at(1));
-        "sessions.end_all": |s| s.sessions.end_all(user, given::at(1));
+        "sessions.end": |s| s.sessions.end(id, None, given::at(1), &[]);
+        "sessions.end_all": |s| s.sessions.end_all(user, given::at(1), &[]);
         "sessions.forget": |s| s.sessions.forget(given::at(1), given::at(1), 10);
         "changes.latest": |s| s.changes.latest();
         "changes.since": |s| s.changes.since(0, 10);
@@ -132,6 +133,11 @@ fn calls(db: &Db) -> Vec<Call> {
         "usage.events": |s| s.usage.events(&UsageScope::default(), 10, None);
         "windows.save": |s| s.windows.save(100, &mark_too, given::at(0));
         "windows.load": |s| s.windows.load(&mut |_| ());
+        "mails.queue": |s| s.mails.queue(&given::mail(given::at(0)));
+        "mails.take": |s| s.mails.take(given::at(0), given::at(60));
+        "mails.remove": |s| s.mails.remove(waiting.id);
+        "mails.retry": |s| s.mails.retry(waiting.id, given::at(1));
+        "mails.waiting": |s| s.mails.waiting();
     };
     calls.push(("ping", Arc::new(move || pinged.ping())));
     calls.push(("ensure_partitions", Arc::new(move || prepared.ensure_partitions(given::at(0)))));

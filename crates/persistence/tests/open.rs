@@ -6,7 +6,10 @@ use std::{fs, os::unix::fs::PermissionsExt, path::Path, sync::Arc, thread};
 
 use diesel::{Connection, PgConnection, SqliteConnection, connection::SimpleConnection};
 use tollgate_domain::{Clock, Time};
-use tollgate_persistence::{Db, OpenError, Settings, Url, check, migrate, testing::TestDb};
+use tollgate_persistence::{
+    Db, OpenError, Settings, Url, check, migrate,
+    testing::{TestDb, pepper},
+};
 use tollgate_store::{Change, ChangeListener};
 
 struct Nobody;
@@ -35,7 +38,7 @@ fn mode(path: &Path) -> u32 {
 fn a_new_file_is_its_owners_alone() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("data/deep/tollgate.db");
-    let db = open(&Settings::new(Url::Sqlite(file.clone()))).unwrap();
+    let db = open(&Settings::new(Url::Sqlite(file.clone()), pepper())).unwrap();
     db.ping().unwrap();
     assert_eq!(mode(&file), 0o600);
     assert_eq!(mode(&file.with_extension("db-wal")), 0o600);
@@ -46,7 +49,7 @@ fn a_new_file_is_its_owners_alone() {
 fn names_that_sqlite_has_ways_of_its_own_with_are_files() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file:t.db?mode=memory");
-    drop(open(&Settings::new(Url::Sqlite(file.clone()))).unwrap());
+    drop(open(&Settings::new(Url::Sqlite(file.clone()), pepper())).unwrap());
     assert!(file.exists());
 }
 
@@ -68,8 +71,10 @@ fn checking_changes_nothing() {
 #[test]
 fn missing_migrations_are_named_where_they_are_not_to_be_applied() {
     let folder = tempfile::tempdir().unwrap();
-    let settings =
-        Settings { migrate: false, ..Settings::new(Url::Sqlite(folder.path().join("tollgate.db"))) };
+    let settings = Settings {
+        migrate: false,
+        ..Settings::new(Url::Sqlite(folder.path().join("tollgate.db")), pepper())
+    };
     let Err(OpenError::Pending { names }) = open(&settings) else { unreachable!("it has no tables") };
     assert!(names.contains("_accounts, ") && names.contains("_usage"), "{names}");
 }
@@ -99,7 +104,7 @@ fn a_database_of_a_newer_version_is_refused() {
 #[test]
 fn many_may_open_an_empty_database_at_the_same_time() {
     let folder = tempfile::tempdir().unwrap();
-    let file = Settings::new(Url::Sqlite(folder.path().join("tollgate.db")));
+    let file = Settings::new(Url::Sqlite(folder.path().join("tollgate.db")), pepper());
     let server = TestDb::postgres();
     if let Some(server) = &server {
         outside(server, "DROP SCHEMA tollgate CASCADE");
@@ -115,7 +120,7 @@ fn many_may_open_an_empty_database_at_the_same_time() {
 }
 
 fn refusal(url: &str) -> OpenError {
-    let settings = Settings::new(url.parse().unwrap());
+    let settings = Settings::new(url.parse().unwrap(), pepper());
     let error = open(&settings).err().unwrap();
     assert!(!error.to_string().contains("s3cr3t"), "{error}");
     assert!(!format!("{error:?}").contains("s3cr3t"), "{error:?}");

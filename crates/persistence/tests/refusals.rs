@@ -57,14 +57,14 @@ fn a_read_only_server_still_reads() {
     works(|| stores.users.by_id(user));
     for _ in 0..2 {
         away(append(&stores, user));
-        away(stores.users.edit(user, Arc::new(|_| {}), given::at(1)));
+        away(stores.users.edit(user, Arc::new(|_| {}), given::at(1), &[]));
         away(stores.events.open_stream(given::at(0)));
         away(stores.events.fold(10, &stores.events.mark().unwrap()));
     }
     // The administrator's own connection is older.
     set(&mut outside, "off");
     works(|| append(&stores, user));
-    works(|| stores.users.edit(user, Arc::new(|_| {}), given::at(1)));
+    works(|| stores.users.edit(user, Arc::new(|_| {}), given::at(1), &[]));
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn a_transaction_whose_connection_is_ended_is_undone() {
         user.name = Some("somebody else".to_owned());
         outside.lock().unwrap().batch_execute(END_OTHERS).unwrap();
     });
-    away(stores.users.edit(user, edit, given::at(1)));
+    away(stores.users.edit(user, edit, given::at(1), &[]));
     works(|| stores.users.by_id(user));
     assert_eq!(stores.users.by_id(user).unwrap().unwrap().name, given::user().user.name);
 }
@@ -129,10 +129,10 @@ fn a_row_that_another_holds_is_not_waited_for_for_ever() {
     let user = given::stored_user(&stores);
     let mut outside = outside(&database);
     outside.batch_execute("BEGIN; SELECT 1 FROM users FOR UPDATE").unwrap();
-    away(stores.users.edit(user, Arc::new(|_| {}), given::at(1)));
+    away(stores.users.edit(user, Arc::new(|_| {}), given::at(1), &[]));
     assert!(stores.users.by_id(user).unwrap().is_some());
     outside.batch_execute("ROLLBACK").unwrap();
-    stores.users.edit(user, Arc::new(|_| {}), given::at(1)).unwrap();
+    stores.users.edit(user, Arc::new(|_| {}), given::at(1), &[]).unwrap();
 }
 
 #[test]

@@ -177,9 +177,9 @@ fn the_process_that_changed_something_hears_of_it_before_it_goes_on() {
         let heard = Arc::new(Heard::default());
         let db = database.open(heard.clone(), Arc::new(Set(AtomicI64::new(0))));
         let new = user();
-        db.stores().users.create(&new, None).unwrap();
+        db.stores().users.create(&new, None, &[]).unwrap();
         assert_eq!(*heard.0.lock().unwrap(), [Change::User(new.user.id)]);
-        db.stores().users.create(&new, None).unwrap_err();
+        db.stores().users.create(&new, None, &[]).unwrap_err();
         assert_eq!(heard.0.lock().unwrap().len(), 1);
     }
 }
@@ -190,10 +190,10 @@ fn old_changes_are_thrown_away_and_who_missed_them_is_told() {
         let clock = Arc::new(Set(AtomicI64::new(0)));
         let stores = database.open(Arc::new(Heard::default()), clock.clone()).stores();
         let new = user();
-        stores.users.create(&new, None).unwrap();
+        stores.users.create(&new, None, &[]).unwrap();
         clock.0.store(3_601, Ordering::Relaxed);
         for _ in 0..999 {
-            stores.users.edit(new.user.id, Arc::new(|_| {}), at(0)).unwrap();
+            stores.users.edit(new.user.id, Arc::new(|_| {}), at(0), &[]).unwrap();
         }
         assert_eq!(stores.changes.latest().unwrap(), 1_000);
         assert_eq!(Outside::of(&database).number("SELECT min(id) AS number FROM changes"), 2);
@@ -209,11 +209,11 @@ fn an_edit_that_panics_leaves_nothing_and_stops_nobody() {
     let database = TestDb::sqlite();
     let stores = open(database.settings()).stores();
     let new = user();
-    stores.users.create(&new, None).unwrap();
+    stores.users.create(&new, None, &[]).unwrap();
     let edit = Arc::new(|_: &mut User| panic!("a bad edit"));
-    assert!(matches!(stores.users.edit(new.user.id, edit, at(1)), Err(StoreError::Unavailable(_))));
+    assert!(matches!(stores.users.edit(new.user.id, edit, at(1), &[]), Err(StoreError::Unavailable(_))));
     assert_eq!(stores.users.by_id(new.user.id).unwrap().as_ref(), Some(&new.user));
-    assert!(stores.users.edit(new.user.id, Arc::new(|_| {}), at(1)).unwrap().is_some());
+    assert!(stores.users.edit(new.user.id, Arc::new(|_| {}), at(1), &[]).unwrap().is_some());
 }
 
 #[test]
@@ -221,8 +221,8 @@ fn rows_that_nobody_wrote_are_told_by_table_and_column() {
     for database in databases() {
         let stores = open(database.settings()).stores();
         let (first, second) = (user(), user());
-        stores.users.create(&first, None).unwrap();
-        stores.users.create(&second, None).unwrap();
+        stores.users.create(&first, None, &[]).unwrap();
+        stores.users.create(&second, None, &[]).unwrap();
         let mut outside = Outside::of(&database);
         outside.run(&format!("UPDATE users SET role = 'king' WHERE email LIKE '{}%'", first.user.id));
         outside.run(&format!("UPDATE users SET daily_limit = -1 WHERE email LIKE '{}%'", second.user.id));
@@ -240,7 +240,7 @@ fn a_pool_without_a_free_connection_is_unavailable() {
     let Some(database) = TestDb::postgres() else { return };
     let stores = open(&Settings { connections: 1, ..database.settings().clone() }).stores();
     let new = user();
-    stores.users.create(&new, None).unwrap();
+    stores.users.create(&new, None, &[]).unwrap();
     let (release, released) = sync_channel::<()>(0);
     let (started, starts) = sync_channel::<()>(0);
     let released = Mutex::new(released);
@@ -249,7 +249,7 @@ fn a_pool_without_a_free_connection_is_unavailable() {
         released.lock().unwrap().recv().unwrap();
     });
     thread::scope(|scope| {
-        let slow = scope.spawn(|| stores.users.edit(new.user.id, edit, at(1)).unwrap());
+        let slow = scope.spawn(|| stores.users.edit(new.user.id, edit, at(1), &[]).unwrap());
         starts.recv().unwrap();
         assert!(matches!(stores.users.by_id(new.user.id), Err(StoreError::Unavailable(_))));
         release.send(()).unwrap();
@@ -363,8 +363,8 @@ fn the_view_shows_keys_as_the_contract_has_them() {
         let stores = open(database.settings()).stores();
         let (mut known, unknown) = (user(), user());
         known.user.external_id = Some("user_123".to_owned());
-        stores.users.create(&known, None).unwrap();
-        stores.users.create(&unknown, None).unwrap();
+        stores.users.create(&known, None, &[]).unwrap();
+        stores.users.create(&unknown, None, &[]).unwrap();
         let make = |owner: &NewUser, expires_at, is_active| {
             let id = KeyId::new(at(0), &NUMBERS);
             let key = ApiKey {
@@ -388,13 +388,13 @@ fn the_view_shows_keys_as_the_contract_has_them() {
             };
             let mut hash = tollgate_domain::KeyHash([0; 32]);
             NUMBERS.fill(&mut hash.0);
-            stores.keys.create(&tollgate_store::NewKey { key, hash, sealed: None }, 9).unwrap();
+            stores.keys.create(&tollgate_store::NewKey { key, hash, sealed: None }, 9, &[]).unwrap();
             id
         };
         let past = Some(Time::from_timestamp(1_000_000_000, 0).unwrap());
         let future = Some(Time::from_timestamp(32_000_000_000, 0).unwrap());
         let revoked = make(&known, past, true);
-        stores.keys.revoke(revoked, None, at(0)).unwrap();
+        stores.keys.revoke(revoked, None, at(0), &[]).unwrap();
         let keys = [
             (make(&known, future, true), "user_123".to_owned(), "active", true),
             (make(&known, past, false), "user_123".to_owned(), "expired", false),

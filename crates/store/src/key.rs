@@ -1,6 +1,6 @@
 //! API keys.
 
-use tollgate_domain::{ApiKey, Email, KeyHash, KeyId, Time, UserId};
+use tollgate_domain::{ApiKey, AuditEntry, Email, KeyHash, KeyId, Time, UserId};
 
 use crate::{Edit, Page, PageRequest, StoreError};
 
@@ -48,14 +48,15 @@ pub struct ListedKey {
     pub last_used_at: Option<Time>,
 }
 
-/// Where keys are kept.
+/// Where keys are kept. What is done is told by the entries of `audit`, written in the same transaction; where nothing
+/// is done, nothing is told.
 pub trait KeyStore: Send + Sync {
     /// Makes a key. `false`, and nothing made, when its user already has `max_per_user` keys that are
     /// not revoked.
     ///
     /// # Errors
     /// `Conflict { entity: "key", field: "hash" }` where the secret is taken.
-    fn create(&self, key: &NewKey, max_per_user: u32) -> Result<bool, StoreError>;
+    fn create(&self, key: &NewKey, max_per_user: u32, audit: &[AuditEntry]) -> Result<bool, StoreError>;
 
     /// The key whose secret has this hash, whatever its state.
     ///
@@ -79,14 +80,26 @@ pub trait KeyStore: Send + Sync {
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn edit(&self, id: KeyId, edit: Edit<ApiKey>, now: Time) -> Result<Option<ApiKey>, StoreError>;
+    fn edit(
+        &self,
+        id: KeyId,
+        edit: Edit<ApiKey>,
+        now: Time,
+        audit: &[AuditEntry],
+    ) -> Result<Option<ApiKey>, StoreError>;
 
     /// Revokes a key, once and for ever, and forgets its sealed secret; a second time changes nothing.
     /// With `owner`, only that user's. `None` where there is no such key.
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn revoke(&self, id: KeyId, owner: Option<UserId>, now: Time) -> Result<Option<ApiKey>, StoreError>;
+    fn revoke(
+        &self,
+        id: KeyId,
+        owner: Option<UserId>,
+        now: Time,
+        audit: &[AuditEntry],
+    ) -> Result<Option<ApiKey>, StoreError>;
 
     /// The user's `Editor` key that is not revoked.
     ///
@@ -99,7 +112,7 @@ pub trait KeyStore: Send + Sync {
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn create_editor(&self, key: &NewKey) -> Result<EditorKey, StoreError>;
+    fn create_editor(&self, key: &NewKey, audit: &[AuditEntry]) -> Result<EditorKey, StoreError>;
 
     /// Ids of keys that begin with `prefix` (hexadecimal digits without hyphens), at most `limit`.
     ///

@@ -1,7 +1,7 @@
 //! The ports of storage: one small trait a noun, and the suite that every implementation must pass.
 //!
 //! **Owns** what use cases ask of a database, as plain data: [`UserStore`], [`KeyStore`],
-//! [`SessionStore`], [`ChangeStore`], [`EventStore`], [`OpenRequestStore`],
+//! [`SessionStore`], [`AuditStore`], [`ChangeStore`], [`EventStore`], [`OpenRequestStore`],
 //! [`UsageStore`], [`WindowStore`]; of the disk beside it ([`SpoolStore`]); the [`StoreError`] that all share;
 //! and the [`Directory`], the memory of what was read.
 //!
@@ -11,12 +11,14 @@
 //! To add a method: write it here with its errors, give it a test in `suite/`, implement it in
 //! `persistence` in the file of the same name.
 
+pub mod audit;
 pub mod change;
 pub mod directory;
 pub mod error;
 pub mod event;
 pub mod freshness;
 pub mod key;
+pub mod mail;
 pub mod open_request;
 pub mod page;
 pub mod session;
@@ -29,12 +31,14 @@ pub mod windows;
 
 use std::sync::Arc;
 
+pub use audit::{AuditFilter, AuditStore, ChainedRow, ListedEntry};
 pub use change::{Change, ChangeListener, ChangeStore, Changes};
 pub use directory::{Directory, Lookup};
 pub use error::StoreError;
 pub use event::{EventStore, Folded, Mark, StreamId};
 pub use freshness::Freshness;
 pub use key::{EditorKey, KeyFilter, KeyStore, ListedKey, NewKey};
+pub use mail::{DueMail, MailStore, NewMail};
 pub use open_request::OpenRequestStore;
 pub use page::{Page, PageRequest};
 pub use session::{ListedSession, NewSession, ProvedPassword, Rotated, Rotation, SessionStore};
@@ -65,4 +69,8 @@ pub struct Stores {
     pub usage: Arc<dyn UsageStore>,
     /// Saved windows.
     pub windows: Arc<dyn WindowStore>,
+    /// Mails that wait to be sent.
+    pub mails: Arc<dyn MailStore>,
+    /// The audit log.
+    pub audit: Arc<dyn AuditStore>,
 }

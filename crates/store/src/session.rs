@@ -1,6 +1,6 @@
 //! Sessions and their refresh tokens.
 
-use tollgate_domain::{Session, SessionId, Time, UserId};
+use tollgate_domain::{AuditEntry, Session, SessionId, Time, UserId};
 
 use crate::{Page, PageRequest, StoreError};
 
@@ -22,6 +22,8 @@ pub struct NewSession {
     pub refresh_hash: [u8; 32],
     /// The password by which it is opened, where it is by one.
     pub password: Option<ProvedPassword>,
+    /// What the audit log tells of it.
+    pub audit: Vec<AuditEntry>,
 }
 
 /// A session with what lists show beside it.
@@ -48,6 +50,8 @@ pub struct Rotation {
     pub now: Time,
     /// A token that was spent after this moment may be given its answer again.
     pub forgiven_after: Time,
+    /// What the audit log tells where the token was spent already and its session ends.
+    pub reused: Vec<AuditEntry>,
 }
 
 /// What came of presenting a refresh token.
@@ -63,7 +67,8 @@ pub enum Rotated {
     Refused,
 }
 
-/// Where sessions are kept.
+/// Where sessions are kept. What is done is told by the entries of `audit`, written in the same transaction; where
+/// nothing is done, nothing is told.
 pub trait SessionStore: Send + Sync {
     /// Opens a session and, with it, replaces an outdated hash of the password that opens it. `false`, and
     /// nothing is done, where the user's hash is no longer the one that was checked: a password that is changed
@@ -103,13 +108,19 @@ pub trait SessionStore: Send + Sync {
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn end(&self, id: SessionId, owner: Option<UserId>, now: Time) -> Result<bool, StoreError>;
+    fn end(
+        &self,
+        id: SessionId,
+        owner: Option<UserId>,
+        now: Time,
+        audit: &[AuditEntry],
+    ) -> Result<bool, StoreError>;
 
     /// Ends every open session of a user; gives how many.
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn end_all(&self, user: UserId, now: Time) -> Result<u64, StoreError>;
+    fn end_all(&self, user: UserId, now: Time, audit: &[AuditEntry]) -> Result<u64, StoreError>;
 
     /// Forgets what nobody can use any more, at most `limit` records of each kind: answers to tokens that
     /// were spent before `answers`, and sessions that ended or expired before `sessions`, their tokens

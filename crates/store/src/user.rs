@@ -1,6 +1,6 @@
 //! Users.
 
-use tollgate_domain::{Email, SessionId, Time, User, UserId};
+use tollgate_domain::{AuditEntry, Email, SessionId, Time, User, UserId};
 
 use crate::{Edit, NewKey, Page, PageRequest, StoreError};
 
@@ -35,15 +35,23 @@ pub struct PasswordChange {
     pub session: SessionId,
     /// The present time.
     pub now: Time,
+    /// What the audit log tells of it.
+    pub audit: Vec<AuditEntry>,
 }
 
-/// Where users are kept.
+/// Where users are kept. What is done is told by the entries of `audit`, written in the same transaction; where nothing
+/// is done, nothing is told.
 pub trait UserStore: Send + Sync {
     /// Makes a user and, with it, its first key: both or neither.
     ///
     /// # Errors
     /// `Conflict { entity: "user", field: "email" | "external_id" }` where another user has it.
-    fn create(&self, user: &NewUser, first_key: Option<&NewKey>) -> Result<(), StoreError>;
+    fn create(
+        &self,
+        user: &NewUser,
+        first_key: Option<&NewKey>,
+        audit: &[AuditEntry],
+    ) -> Result<(), StoreError>;
 
     /// The user of this id.
     ///
@@ -74,14 +82,26 @@ pub trait UserStore: Send + Sync {
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn edit(&self, id: UserId, edit: Edit<User>, now: Time) -> Result<Option<User>, StoreError>;
+    fn edit(
+        &self,
+        id: UserId,
+        edit: Edit<User>,
+        now: Time,
+        audit: &[AuditEntry],
+    ) -> Result<Option<User>, StoreError>;
 
     /// Gives a user a password's hash in place of what was there, and sets `updated_at`; `false` where there is
     /// no such user.
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn set_password(&self, id: UserId, hash: &str, now: Time) -> Result<bool, StoreError>;
+    fn set_password(
+        &self,
+        id: UserId,
+        hash: &str,
+        now: Time,
+        audit: &[AuditEntry],
+    ) -> Result<bool, StoreError>;
 
     /// Changes a password, sets `updated_at`, and ends every other open session of the user: all or nothing.
     /// `false`, and nothing is done, where the hash is no longer the one that was checked, or the session is

@@ -48,6 +48,10 @@ pub const CACHE_ENTRIES: &str = "tollgate_cache_entries";
 pub const POOL_WAITING: &str = "tollgate_pool_waiting";
 /// Jobs that a full pool refused. Label: `pool`.
 pub const POOL_REFUSED: &str = "tollgate_pool_refused_total";
+/// Mails that the sender dealt with. Label: `outcome` (`sent`, `discarded`, `failed`, `given_up`).
+pub const MAILS: &str = "tollgate_mails_total";
+/// Mails that wait to be sent.
+pub const MAILS_WAITING: &str = "tollgate_mails_waiting";
 
 /// What a metric is.
 pub(crate) enum Kind {
@@ -85,7 +89,7 @@ const fn seconds(name: &'static str, buckets: &'static [f64], help: &'static str
     Metric { name, kind: Kind::Histogram(buckets), unit: Unit::Seconds, help }
 }
 
-pub(crate) const ALL: [Metric; 21] = [
+pub(crate) const ALL: [Metric; 23] = [
     counter(REQUESTS, "Answers of the server"),
     seconds(REQUEST_DURATION, REQUEST_SECONDS, "How long gated answers took, to their last byte"),
     counter(TOKENS, "Tokens that were recorded"),
@@ -117,4 +121,6 @@ pub(crate) const ALL: [Metric; 21] = [
     gauge(CACHE_ENTRIES, "Entries of the cache of keys and users"),
     gauge(POOL_WAITING, "Jobs that wait for a thread of a pool"),
     counter(POOL_REFUSED, "Jobs that a full pool refused"),
+    counter(MAILS, "Mails that were sent, discarded, tried in vain or given up"),
+    gauge(MAILS_WAITING, "Mails that wait to be sent"),
 ];

@@ -1,8 +1,10 @@
 //! Real stores that can be told to fail.
 
+mod audit;
 mod change;
 mod event;
 mod key;
+mod mail;
 mod open_request;
 mod session;
 mod spool;
@@ -48,6 +50,11 @@ const METHODS: &[&str] = &[
     "sessions.end",
     "sessions.end_all",
     "sessions.forget",
+    "audit.note",
+    "audit.list",
+    "audit.rows",
+    "audit.head",
+    "audit.erase",
     "changes.latest",
     "changes.since",
     "events.open_stream",
@@ -69,6 +76,11 @@ const METHODS: &[&str] = &[
     "usage.quota_used",
     "usage.stats",
     "usage.key_totals",
+    "mails.queue",
+    "mails.take",
+    "mails.remove",
+    "mails.retry",
+    "mails.waiting",
     "windows.save",
     "windows.load",
     "usage.events",
@@ -141,6 +153,8 @@ impl Faulty {
             open_requests: faulty.around(&stores.open_requests),
             usage: faulty.around(&stores.usage),
             windows: faulty.around(&stores.windows),
+            audit: faulty.around(&stores.audit),
+            mails: faulty.around(&stores.mails),
         };
         (faulty, wrapped)
     }

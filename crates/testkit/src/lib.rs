@@ -4,7 +4,9 @@
 //! |---|---|
 //! | [`FixedClock`], [`SeededRandomness`] | time that stands still until it is told otherwise, and randomness that is the same every time |
 //! | [`PlayableProvider`] | a model provider on a port of its own, in OpenAI's shape, that answers as a [`Play`] says: late, in pieces, broken off, with wrong usage or none. `examples/playable_provider.rs` is the same as a program |
+//! | [`PlayableIssuer`], [`SigningKey`] | an OpenID Connect issuer on a port of its own, and keys that sign tokens good and forged |
 //! | [`Faulty`] | real stores whose methods fail before or after their commit, hang or refuse, by name |
+//! | [`Absent`] | every port of a store, away: for what a test does not ask |
 //! | [`Client`] | an HTTP client that shows answers as they come, and can hang up |
 //!
 //! **Owns** what plays the other side. **Must never see** a program, nor stand in for what is tested: there
@@ -34,17 +36,21 @@
 
 #![expect(clippy::panic, clippy::expect_used, reason = "what tests use fails by failing the test")]
 
+mod absent;
 mod client;
 mod clock;
 mod faulty;
+mod issuer;
 mod patience;
 mod play;
 mod playable;
 mod random;
 
+pub use absent::Absent;
 pub use client::{Answer, Client, Streaming};
 pub use clock::FixedClock;
 pub use faulty::{Fault, Faulty};
+pub use issuer::{Instead, PlayableIssuer, SigningKey, hs256, unsigned};
 pub use patience::PATIENCE;
 pub use play::{Body, End, Play, Usage};
 pub use playable::{PlayableProvider, Recorded};

@@ -26,9 +26,14 @@ const RESERVED: &[Reserved] = &[
         remedy: "routes, extractors and answers live in `http`",
     },
     Reserved {
-        outside: &["actix*", "utoipa*", "maud"],
+        outside: &["actix*", "utoipa*"],
         only: &["http", "testkit"],
         remedy: "routes, documents and pages live in `http`",
+    },
+    Reserved {
+        outside: &["maud"],
+        only: &["http", "accounts"],
+        remedy: "pages live in `http`, the templates of mails in `accounts`",
     },
     Reserved {
         outside: &["redis", "redis-*", "deadpool-redis", "fred"],

@@ -1,7 +1,7 @@
 //! `create`: a key for somebody, and the somebody where needed.
 
 use tollgate_accounts::{
-    Accounts,
+    Accounts, By,
     admin::{ProvisionWish, Provisioned},
 };
 use tollgate_domain::{LimitOverrides, limit::KeyLimits};
@@ -17,7 +17,7 @@ use crate::{
 
 /// Makes the key and prints it, this once.
 pub fn run(accounts: &Accounts, flags: Create, json: bool) -> Result<(), AdminError> {
-    let made = accounts.provision(&wish(flags))?;
+    let made = accounts.provision(&By::program(), &wish(flags))?;
     print(accounts, &made, json)
 }
 

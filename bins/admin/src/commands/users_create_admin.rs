@@ -1,7 +1,7 @@
 //! `users create-admin`: an administrator who signs in with a password.
 
 use tollgate_accounts::{
-    Accounts, AccountsError, FieldError,
+    Accounts, AccountsError, By, FieldError,
     admin::{NewAdmin, UserChanges},
 };
 use tollgate_domain::{Email, Role, User};
@@ -25,13 +25,16 @@ pub fn run(accounts: &Accounts, flags: &CreateAdmin, json: bool) -> Result<(), A
                 flags.force,
             )?;
             let password = password::obtain(flags)?;
-            (accounts.promote_with_password(&known.user, &password)?, "is an administrator now")
+            (
+                accounts.promote_with_password(&By::program(), &known.user, &password)?,
+                "is an administrator now",
+            )
         }
         Some(known) => (promote(accounts, &known.user, flags.force)?, "is an administrator now"),
         None => {
             let password = password::obtain(flags)?;
             let wish = NewAdmin { email: flags.email.clone(), password, name: None };
-            (accounts.create_admin(&wish)?, "is an administrator now")
+            (accounts.create_admin(&By::program(), &wish)?, "is an administrator now")
         }
     };
     if json {
@@ -45,7 +48,11 @@ fn promote(accounts: &Accounts, user: &User, force: bool) -> Result<User, AdminE
     let question = "This user exists, with a password of its own that stays. It will administer everything.";
     confirm(question, force)?;
     output::note(&"note: the user keeps the password; one that was given here is not used");
-    Ok(accounts.edit_user(user.id, UserChanges { role: Some(Role::Admin), ..UserChanges::default() })?)
+    Ok(accounts.edit_user(
+        &By::program(),
+        user.id,
+        UserChanges { role: Some(Role::Admin), ..UserChanges::default() },
+    )?)
 }
 
 fn invalid_email(error: impl std::fmt::Display) -> AdminError {

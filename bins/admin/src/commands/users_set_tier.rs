@@ -1,6 +1,6 @@
 //! `users set-tier`: another subscription.
 
-use tollgate_accounts::{Accounts, admin::UserChanges};
+use tollgate_accounts::{Accounts, By, admin::UserChanges};
 use tollgate_domain::Tier;
 
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
 pub fn run(accounts: &Accounts, given: &str, tier: Tier, json: bool) -> Result<(), AdminError> {
     let before = find::user(accounts, given)?;
     let changes = UserChanges { tier: Some(tier), ..UserChanges::default() };
-    let user = accounts.edit_user(before.id, changes)?;
+    let user = accounts.edit_user(&By::program(), before.id, changes)?;
     if json {
         return json::print(&UserView::new(&user, accounts.clock.now()));
     }

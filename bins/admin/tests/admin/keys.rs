@@ -224,7 +224,7 @@ fn a_list_of_several_pages_is_whole_and_in_order() {
             key.id = KeyId::new(now(), &OsRandomness);
             key.name = format!("{}{number}", "n".repeat(usize::from(number % 90)));
             let new = NewKey { key, hash: KeyHash([number; 32]), sealed: None };
-            assert!(stores.keys.create(&new, u32::MAX).unwrap());
+            assert!(stores.keys.create(&new, u32::MAX, &[]).unwrap());
         }
         let table = site.run(&["list"]);
         table.ended(0);

@@ -52,7 +52,7 @@ fn a_user_who_exists_becomes_administrator_after_a_yes() {
         let id = users.by_email(&"ann@example.com".parse().unwrap()).unwrap().unwrap().user.id;
         let demote =
             std::sync::Arc::new(|user: &mut tollgate_domain::User| user.role = tollgate_domain::Role::User);
-        users.edit(id, demote, tollgate_domain::Time::UNIX_EPOCH).unwrap().unwrap();
+        users.edit(id, demote, tollgate_domain::Time::UNIX_EPOCH, &[]).unwrap().unwrap();
         let said = site.run(&[&words[..], &["--force"]].concat()).ended(0);
         assert!(said.contains("keeps the password") && !said.contains(PASSWORD), "{said}");
         assert_eq!(hash(), first);

@@ -3,15 +3,15 @@
 use chrono::TimeDelta;
 use secrecy::SecretString;
 use tollgate_domain::{
-    ApiKey, Email, Environment, KeyKind, KeyText, LimitOverrides, Permission, Permissions, Role, Tier, Time,
-    User, UserId,
+    ApiKey, AuditAction, AuditSubject, Email, Environment, KeyKind, KeyText, LimitOverrides, Permission,
+    Permissions, Role, Tier, Time, User, UserId,
     limit::{GivenByAdmin, KeyLimits},
 };
 use tollgate_store::{NewKey, NewUser};
 
 use super::{UserChanges, only_for_administrators};
 use crate::{
-    Accounts, AccountsError,
+    Accounts, AccountsError, By,
     field::Faults,
     register::{blank_user, taken},
 };
@@ -77,7 +77,7 @@ impl Accounts {
     ///
     /// # Errors
     /// [`AccountsError::Invalid`], [`AccountsError::EmailTaken`], or the store's.
-    pub fn create_admin(&self, wish: &NewAdmin) -> Result<User, AccountsError> {
+    pub fn create_admin(&self, by: &By, wish: &NewAdmin) -> Result<User, AccountsError> {
         let mut faults = Faults::default();
         let email = faults.take("email", "invalid_email", wish.email.parse::<Email>());
         self.passwords.judge("password", &wish.password, email.as_ref(), &mut faults);
@@ -87,7 +87,11 @@ impl Accounts {
         let id = UserId::new(now, &*self.random);
         let user = User { email, name, role: Role::Admin, is_verified: true, ..blank_user(id, now) };
         let password_hash = Some(self.passwords.hash(&wish.password, &*self.random)?);
-        self.stores.users.create(&NewUser { user: user.clone(), password_hash }, None).map_err(taken)?;
+        let audit = [self.entry(by, AuditAction::UserCreated, AuditSubject::User(id))];
+        self.stores
+            .users
+            .create(&NewUser { user: user.clone(), password_hash }, None, &audit)
+            .map_err(taken)?;
         Ok(user)
     }
 
@@ -95,22 +99,28 @@ impl Accounts {
     ///
     /// # Errors
     /// [`AccountsError::Invalid`], [`AccountsError::NotFound`], or the store's.
-    pub fn promote_with_password(&self, user: &User, password: &SecretString) -> Result<User, AccountsError> {
+    pub fn promote_with_password(
+        &self,
+        by: &By,
+        user: &User,
+        password: &SecretString,
+    ) -> Result<User, AccountsError> {
         let mut faults = Faults::default();
         self.passwords.judge("password", password, user.email.as_ref(), &mut faults);
         faults.none()?;
         let hash = self.passwords.hash(password, &*self.random)?;
-        if !self.stores.users.set_password(user.id, &hash, self.now())? {
+        let audit = [self.entry(by, AuditAction::PasswordChanged, AuditSubject::User(user.id))];
+        if !self.stores.users.set_password(user.id, &hash, self.now(), &audit)? {
             return Err(AccountsError::NotFound("user"));
         }
-        self.edit_user(user.id, UserChanges { role: Some(Role::Admin), ..UserChanges::default() })
+        self.edit_user(by, user.id, UserChanges { role: Some(Role::Admin), ..UserChanges::default() })
     }
 
     /// Makes a key for somebody, and the somebody where needed. A user's own ceilings do not apply.
     ///
     /// # Errors
     /// [`AccountsError::Invalid`], or the store's: its `Conflict` where the same user was made meanwhile.
-    pub fn provision(&self, wish: &ProvisionWish) -> Result<Provisioned, AccountsError> {
+    pub fn provision(&self, by: &By, wish: &ProvisionWish) -> Result<Provisioned, AccountsError> {
         let mut faults = Faults::default();
         let email = wish
             .email
@@ -139,10 +149,12 @@ impl Accounts {
             ..blank_user(UserId::new(now, &*self.random), now)
         });
         let (new, secret) = self.provisioned_key(&user, &key_name, metadata, wish, now)?;
+        let mut audit = vec![self.entry(by, AuditAction::KeyCreated, AuditSubject::Key(new.key.id))];
         if is_new_user {
+            audit.push(self.entry(by, AuditAction::UserCreated, AuditSubject::User(user.id)));
             let made = NewUser { user: user.clone(), password_hash: None };
-            self.stores.users.create(&made, Some(&new)).map_err(taken)?;
-        } else if !self.stores.keys.create(&new, u32::MAX)? {
+            self.stores.users.create(&made, Some(&new), &audit).map_err(taken)?;
+        } else if !self.stores.keys.create(&new, u32::MAX, &audit)? {
             return Err(AccountsError::TooManyKeys { max: u32::MAX });
         }
         Ok(Provisioned { user, is_new_user, key: new.key, secret })

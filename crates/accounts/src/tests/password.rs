@@ -11,14 +11,6 @@ const OLD: &str = "testpass123";
 const NEW: &str = "newsecurepassword";
 
 impl House {
-    fn session(&self, logged_in: &LoggedIn) -> Identity {
-        match self.accounts.check(logged_in.tokens.access_token.expose_secret(), self.clock.now()) {
-            Checked::Good(identity) => identity,
-            Checked::Refused(refusal) => panic!("{refusal:?}"),
-            Checked::Ask(access) => self.accounts.load(access).unwrap(),
-        }
-    }
-
     fn change(&self, by: &Identity, present: &str, new: &str) -> Result<(), AccountsError> {
         self.accounts.change_password(by, &present.into(), &new.into())
     }
@@ -57,9 +49,9 @@ fn a_changed_password_is_the_only_one_and_ends_the_other_sessions() {
 
         house.check(&mine).unwrap();
         assert!(matches!(house.check(&other), Err(AccountsError::InvalidToken)));
-        let refreshed = house.accounts.refresh(&other.tokens.refresh_token);
+        let refreshed = house.accounts.refresh(&other.tokens.refresh_token, &Client::default());
         assert!(matches!(refreshed, Err(AccountsError::InvalidRefreshToken)), "{refreshed:?}");
-        house.accounts.refresh(&mine.tokens.refresh_token).unwrap();
+        house.accounts.refresh(&mine.tokens.refresh_token, &Client::default()).unwrap();
         house.check(&theirs).unwrap();
         wrong(house.login("ann@example.com", OLD));
         house.login("ann@example.com", NEW).unwrap();
@@ -119,16 +111,17 @@ fn a_new_password_follows_the_rules_that_every_password_does() {
 fn every_way_to_a_password_has_the_same_rules() {
     on_each(|house| {
         for weak in ["password1", "ann@example.com", "seven77"] {
-            let refused = house
-                .accounts
-                .register(&Registration { password: weak.into(), ..registration("ann@example.com") });
+            let refused = house.accounts.register(
+                &Registration { password: weak.into(), ..registration("ann@example.com") },
+                &Client::default(),
+            );
             assert!(matches!(refused, Err(AccountsError::Invalid(_))), "{weak} {refused:?}");
             let admin = NewAdmin { email: "ann@example.com".into(), password: weak.into(), name: None };
-            let refused = house.accounts.create_admin(&admin);
+            let refused = house.accounts.create_admin(&By::program(), &admin);
             assert!(matches!(refused, Err(AccountsError::Invalid(_))), "{weak} {refused:?}");
         }
         let strict = house.again(AccountsSettings { min_password_chars: 15, ..fixture::settings() });
-        let refused = strict.register(&registration("ann@example.com"));
+        let refused = strict.register(&registration("ann@example.com"), &Client::default());
         assert!(matches!(refused, Err(AccountsError::Invalid(_))), "{refused:?}");
     });
 }
@@ -137,7 +130,7 @@ fn every_way_to_a_password_has_the_same_rules() {
 fn who_has_no_password_has_none_to_change() {
     on_each(|house| {
         let wish = ProvisionWish { email: Some("bob@example.com".into()), ..ProvisionWish::default() };
-        let bob = Arc::new(house.accounts.provision(&wish).unwrap().user);
+        let bob = Arc::new(house.accounts.provision(&By::program(), &wish).unwrap().user);
         house.register("ann@example.com");
         let login = house.login("ann@example.com", OLD).unwrap();
         // What will open such a session is the login of another system.
@@ -197,22 +190,22 @@ fn the_first_sign_in_replaces_an_outdated_hash() {
         let costly = house.again(AccountsSettings { bcrypt_rounds: 5, ..fixture::settings() });
         let log_in = |password: &str| {
             let (email, password) = ("ann@example.com".into(), SecretString::from(password));
-            costly.login(&Login { email, password, ip: None, user_agent: None })
+            costly.login(&Login { email, password }, &client())
         };
         let there = bcrypt::hash_with_salt(OLD, 4, [1; 16]).unwrap();
         let imported = format!("{IMPORTED}{}", there.format_for_version(bcrypt::Version::TwoY));
         let own = house.stored_hash(&user).unwrap();
         for outdated in [own, imported] {
-            house.stores.users.set_password(user.id, &outdated, house.clock.now()).unwrap();
+            house.stores.users.set_password(user.id, &outdated, house.clock.now(), &[]).unwrap();
             let earlier = house.login("ann@example.com", OLD);
-            house.stores.users.set_password(user.id, &outdated, house.clock.now()).unwrap();
+            house.stores.users.set_password(user.id, &outdated, house.clock.now(), &[]).unwrap();
             // Not a wrong one, and not the right one of who may not sign in.
             wrong(log_in("testpass124"));
             let off = |is_active| UserChanges { is_active: Some(is_active), ..UserChanges::default() };
-            house.accounts.edit_user(user.id, off(false)).unwrap();
+            house.accounts.edit_user(&By::program(), user.id, off(false)).unwrap();
             assert!(matches!(log_in(OLD), Err(AccountsError::UserDisabled)));
             assert_eq!(house.stored_hash(&user), Some(outdated.clone()));
-            house.accounts.edit_user(user.id, off(true)).unwrap();
+            house.accounts.edit_user(&By::program(), user.id, off(true)).unwrap();
 
             log_in(OLD).unwrap();
             let replaced = house.stored_hash(&user).unwrap();
@@ -231,7 +224,7 @@ fn sign_ins_at_once_with_an_outdated_hash_all_count() {
         let user = house.register("ann@example.com").user;
         let imported = format!("{IMPORTED}{}", bcrypt::hash_with_salt(OLD, 4, [1; 16]).unwrap());
         for _ in 0..5 {
-            house.stores.users.set_password(user.id, &imported, house.clock.now()).unwrap();
+            house.stores.users.set_password(user.id, &imported, house.clock.now(), &[]).unwrap();
             thread::scope(|scope| {
                 let logins: Vec<_> =
                     (0..4).map(|_| scope.spawn(|| house.login("ann@example.com", OLD).map(drop))).collect();

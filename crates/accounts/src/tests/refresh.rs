@@ -21,14 +21,14 @@ impl House {
     }
 
     fn refresh(&self, tokens: &Tokens) -> Result<Tokens, AccountsError> {
-        self.accounts.refresh(&tokens.refresh_token)
+        self.accounts.refresh(&tokens.refresh_token, &Client::default())
     }
 
     fn identity(&self, tokens: &Tokens) -> Result<Identity, AccountsError> {
-        match self.accounts.check(tokens.access_token.expose_secret(), self.clock.now()) {
+        match self.accounts.check(tokens.access_token.expose_secret(), &Client::default(), self.clock.now()) {
             Checked::Good(identity) => Ok(identity),
             Checked::Refused(refusal) => Err(refusal),
-            Checked::Ask(access) => self.accounts.load(access),
+            Checked::Ask(access) => self.accounts.load(access, &Client::default()),
         }
     }
 
@@ -100,9 +100,9 @@ fn a_refresh_whose_verdict_got_lost_can_be_tried_again() {
         let accounts = House::over(stores, fixture::settings(), &house.clock);
         for (fault, calls) in [(Fault::FailBefore, 2), (Fault::FailAfter, 4)] {
             faulty.inject_times("sessions.rotate", fault, 1);
-            let refused = accounts.refresh(&tokens.refresh_token);
+            let refused = accounts.refresh(&tokens.refresh_token, &Client::default());
             assert!(matches!(refused, Err(AccountsError::Store(_))), "{refused:?}");
-            tokens = accounts.refresh(&tokens.refresh_token).unwrap();
+            tokens = accounts.refresh(&tokens.refresh_token, &Client::default()).unwrap();
             assert!(house.is_good(&tokens));
             assert_eq!(faulty.calls("sessions.rotate"), calls);
         }
@@ -167,9 +167,9 @@ fn no_token_of_another_kind_is_a_refresh_token_or_an_access_token() {
         let key = house.accounts.create_key(&house.actor(&login.user, None), &named("k")).unwrap().secret;
         let cut = refresh[..refresh.len() - 1].to_owned();
         for text in [&access, key.expose(), &cut, &format!("{refresh} "), "", "\0", &"x".repeat(1 << 20)] {
-            invalid(house.accounts.refresh(&SecretString::from(text)));
+            invalid(house.accounts.refresh(&SecretString::from(text), &Client::default()));
         }
-        let refused = house.accounts.check(&refresh, house.clock.now());
+        let refused = house.accounts.check(&refresh, &Client::default(), house.clock.now());
         assert!(matches!(refused, Checked::Refused(AccountsError::InvalidToken)));
         // Nothing of that has spent it.
         house.refresh(&login.tokens).unwrap();
@@ -184,12 +184,12 @@ fn a_refresh_token_of_the_pepper_before_is_good_and_one_of_another_installation_
             let pepper = tollgate_domain::Pepper::new(peppers).unwrap();
             house.again(AccountsSettings { pepper, ..fixture::settings() })
         };
-        invalid(with(&["another"]).refresh(&login.tokens.refresh_token));
+        invalid(with(&["another"]).refresh(&login.tokens.refresh_token, &Client::default()));
         let rotated = with(&["newer", "pepper"]);
-        let next = rotated.refresh(&login.tokens.refresh_token).unwrap();
+        let next = rotated.refresh(&login.tokens.refresh_token, &Client::default()).unwrap();
         // Its successor is of the newer pepper alone.
         invalid(house.refresh(&next));
-        rotated.refresh(&next.refresh_token).unwrap();
+        rotated.refresh(&next.refresh_token, &Client::default()).unwrap();
     });
 }
 
@@ -199,7 +199,7 @@ fn who_is_deactivated_refreshes_nothing_until_active_again() {
         let login = house.ann();
         let active = |is_active| {
             let changes = UserChanges { is_active: Some(is_active), ..UserChanges::default() };
-            house.accounts.edit_user(login.user.id, changes).unwrap();
+            house.accounts.edit_user(&By::program(), login.user.id, changes).unwrap();
         };
         active(false);
         let refused = house.refresh(&login.tokens);
@@ -240,11 +240,13 @@ fn a_user_ends_open_sessions_of_their_own_once() {
         let missing = |refused: Result<(), AccountsError>| {
             assert!(matches!(refused, Err(AccountsError::NotFound("session"))), "{refused:?}");
         };
-        missing(house.accounts.end_session(bob.id, newest));
+        let mine = house.identity(&login.tokens).unwrap();
+        let theirs = Identity { user: bob, ..mine.clone() };
+        missing(house.accounts.end_session(&theirs, newest));
         assert!(house.is_good(&other.tokens));
-        house.accounts.end_session(login.user.id, newest).unwrap();
+        house.accounts.end_session(&mine, newest).unwrap();
         assert!(!house.is_good(&other.tokens) && house.is_good(&login.tokens));
-        missing(house.accounts.end_session(login.user.id, newest));
+        missing(house.accounts.end_session(&mine, newest));
         let left: Vec<_> = house.sessions(&login.user).iter().map(|listed| listed.session.id).collect();
         assert_eq!(left, [oldest]);
     });

@@ -268,3 +268,37 @@ fn the_documents_example_loads() {
     assert_eq!(config.providers[1].models, ["llama3.2", "qwen3"]);
     assert_eq!(config.models[1].max_output_tokens, Some(8_192));
 }
+
+#[test]
+fn mails_come_from_a_made_up_sender_until_they_are_really_sent() {
+    let case = Case::new().var("TOLLGATE_PUBLIC_URL", "https://api.example.com:8443");
+    let mail = case.loaded().config.mail;
+    assert!(mail.smtp_url.is_none());
+    assert_eq!(mail.from, "noreply@api.example.com");
+
+    let from = "Tollgate <hello@example.com>";
+    let case = Case::new().file("config.yaml", &format!("mail: {{smtp_url: 'smtp://h', from: '{from}'}}"));
+    let loaded = case.loaded();
+    assert_eq!(loaded.config.mail.from, from);
+    let shown = loaded.provenance.iter().find(|shown| shown.key == "mail.smtp_url").unwrap();
+    assert_eq!(shown.value, tollgate_config::REDACTED);
+}
+
+#[test]
+fn issuers_are_kept_to_the_letter() {
+    let file = "
+identity_providers:
+  - name: clerk
+    issuer: https://clerk.example.com
+    authorized_parties: [https://app.example.com, 'http://localhost:3000']
+  - {name: auth0, issuer: 'https://example.eu.auth0.com/', audience: abc}
+";
+    let config = Case::new().file("config.yaml", file).loaded().config;
+    let [clerk, auth0] = &config.identity_providers[..] else { panic!("{:?}", config.identity_providers) };
+    assert_eq!((clerk.name.as_str(), clerk.issuer.as_str()), ("clerk", "https://clerk.example.com"));
+    assert_eq!(clerk.audience, None);
+    assert_eq!(clerk.authorized_parties, ["https://app.example.com", "http://localhost:3000"]);
+    assert_eq!(auth0.issuer, "https://example.eu.auth0.com/");
+    assert_eq!((auth0.audience.as_deref(), auth0.authorized_parties.len()), (Some("abc"), 0));
+    assert!(Case::new().loaded().config.identity_providers.is_empty());
+}

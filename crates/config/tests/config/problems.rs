@@ -75,7 +75,8 @@ perfomance: {}
         ("pricing.models.m.output", "plain decimal"),
         ("logging", "indented"),
         ("services", "remove"),
-        ("identity_providers", "remove"),
+        ("identity_providers.#1", "authorized_parties"),
+        ("identity_providers.#1.issuer", "https://"),
         ("cors.origins", "https://"),
         ("perfomance", "`performance`"),
         (".env line 1", "NAME="),
@@ -94,8 +95,8 @@ perfomance: {}
         assert!(!problem.problem.is_empty());
         assert!(problems.to_string().contains(&format!("{key}: {}", problem.problem)));
     }
-    assert_eq!(problems.0.len(), 36, "{problems}");
-    assert!(problems.to_string().contains("has 36 problems"));
+    assert_eq!(problems.0.len(), 37, "{problems}");
+    assert!(problems.to_string().contains("has 37 problems"));
 }
 
 #[test]
@@ -208,4 +209,61 @@ fn production_refuses_what_development_lets_pass() {
     with_key(&problems, "authentication.enabled");
     with_key(&problems, "BCRYPT_ROUNDS");
     assert_eq!(problems.0.len(), 7, "{problems}");
+}
+
+#[test]
+fn a_mail_server_needs_a_sender() {
+    let problems = Case::new().var("SMTP_URL", "smtp://ann:hunter2@mail.example.com").problems();
+    assert!(with_key(&problems, "MAIL_FROM").problem.contains("missing"));
+    assert!(!problems.to_string().contains("hunter2"));
+    for bad in ["nobody", "Ann <ann>", "Ann <ann@example.com", "a\u{7}@example.com", "@example.com"] {
+        let problems = Case::new().var("MAIL_FROM", bad).problems();
+        assert!(with_key(&problems, "MAIL_FROM").problem.contains("no sender"), "{bad:?}");
+    }
+}
+
+#[test]
+fn identity_providers_are_checked() {
+    let problems = |list: &str| {
+        let file = format!("identity_providers:\n{list}");
+        Case::new().file("config.yaml", &file).problems()
+    };
+    let good = "  - {name: a, issuer: 'https://a.example.com', audience: x}\n";
+    for (entry, key, problem) in [
+        ("  - {name: b, issuer: 'https://b'}\n", "#2", "neither"),
+        ("  - {name: b, issuer: 'https://b', authorized_parties: []}\n", "#2", "neither"),
+        ("  - {name: b, issuer: 'b.example.com', audience: x}\n", "#2.issuer", "not a URL"),
+        ("  - {name: b, issuer: 'https://me:hunter2@b', audience: x}\n", "#2.issuer", "credentials"),
+        ("  - {name: b, audience: x}\n", "#2.issuer", "missing"),
+        ("  - {issuer: 'https://b', audience: x}\n", "#2.name", "missing"),
+        ("  - {name: b, issuer: 'https://b', audience: ''}\n", "#2.audience", "empty"),
+        (
+            "  - {name: b, issuer: 'https://b', authorized_parties: ['']}\n",
+            "#2.authorized_parties",
+            "malformed",
+        ),
+        ("  - {name: b, issuer: 'https://a.example.com', audience: y}\n", "#2", "before it"),
+        ("  - {name: a, issuer: 'https://b', audience: y}\n", "#2", "before it"),
+        ("  - {name: b, issuer: 'https://b', audience: y, jwks: z}\n", "#2.jwks", "not a known key"),
+    ] {
+        let problems = problems(&[good, entry].concat());
+        let found = with_key(&problems, &format!("identity_providers.{key}"));
+        assert!(found.problem.contains(problem), "{entry}: {problems}");
+        assert!(!problems.to_string().contains("hunter2"));
+    }
+    assert!(with_key(&problems("  a: b\n"), "identity_providers").problem.contains("where a list"));
+    let many: String = (0..21)
+        .map(|number| format!("  - {{name: n{number}, issuer: 'https://n{number}', audience: x}}\n"))
+        .collect();
+    assert!(with_key(&problems(&many), "identity_providers").problem.contains("more than 20"));
+}
+
+#[test]
+fn identity_providers_use_tls_in_production() {
+    let list = "identity_providers:\n  - {name: a, issuer: 'http://a', audience: x}\n  \
+                - {name: b, issuer: 'https://b', audience: x}\n";
+    Case::new().file("config.yaml", list).loaded();
+    let problems = production().file("config.yaml", list).problems();
+    assert!(with_key(&problems, "identity_providers.#1.issuer").problem.contains("not https"));
+    assert_eq!(problems.0.len(), 1, "{problems}");
 }

@@ -12,6 +12,7 @@ use tollgate_domain::Permission;
 
 use crate::{
     credentials::{Presented, presented},
+    extract::client_of,
     problem::Problem,
     state::State,
 };
@@ -99,7 +100,7 @@ enum Caller {
 
 async fn actor(request: &HttpRequest) -> Result<Actor, Problem> {
     Ok(match caller(request).await? {
-        Caller::Session(identity) => Actor { user: identity.user, key: None },
+        Caller::Session(identity) => Actor { user: identity.user, key: None, client: identity.client },
         Caller::Key(actor) => actor,
     })
 }
@@ -107,17 +108,18 @@ async fn actor(request: &HttpRequest) -> Result<Actor, Problem> {
 async fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
     let presented = presented(request.headers())?;
     let state = request.app_data::<Data<State>>().ok_or_else(|| Problem::internal("the state is missing"))?;
+    let client = client_of(request, state);
     match presented {
         Presented::ApiKey(key) => {
             let caller = state.authenticator.authenticate(&key).await?;
-            Ok(Caller::Key(Actor { user: caller.user, key: Some(caller.key) }))
+            Ok(Caller::Key(Actor { user: caller.user, key: Some(caller.key), client }))
         }
-        Presented::AccessToken(token) => match state.accounts.check(&token, state.clock.now()) {
+        Presented::AccessToken(token) => match state.accounts.check(&token, &client, state.clock.now()) {
             Checked::Good(identity) => Ok(Caller::Session(identity)),
             Checked::Refused(refusal) => Err(refusal.into()),
             Checked::Ask(access) => {
                 let accounts = Arc::clone(&state.accounts);
-                Ok(Caller::Session(state.pools.lookups.run(move || accounts.load(access)).await??))
+                Ok(Caller::Session(state.pools.lookups.run(move || accounts.load(access, &client)).await??))
             }
         },
     }

@@ -6,16 +6,17 @@ use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 use chrono::TimeDelta;
 use tollgate_accounts::{Accounts, AccountsSettings, RegistrationPolicy};
 use tollgate_domain::{
-    ApiKey, Clock, Email, Environment, EventId, KeyHash, KeyId, KeyKind, Month, Pepper, Permissions,
-    Randomness, Role, Session, SessionId, Tier, Tiers, Time, UsageEvent, User, UserId,
+    ApiKey, AuditEntry, Clock, Email, Environment, EventId, KeyHash, KeyId, KeyKind, MailId, Month, Pepper,
+    Permissions, Randomness, Role, Session, SessionId, Tier, Tiers, Time, UsageEvent, User, UserId,
     limit::{KeyLimits, LimitOverrides},
 };
 use tollgate_gate::Authenticator;
 use tollgate_store::{
-    ChangeStore, Changes, Credentials, Directory, Edit, EditorKey, EventStore, Folded, KeyFilter, KeyStore,
-    KeyTotals, ListedKey, ListedSession, LogMark, LogPage, Mark, NewKey, NewSession, NewUser,
-    OpenRequestStore, Page, PageRequest, PasswordChange, Rotated, Rotation, SavedWindows, SessionStore,
-    Stats, StoreError, Stores, StreamId, UsageScope, UsageStore, UserStore, WindowStore,
+    ChangeStore, Changes, Credentials, Directory, DueMail, Edit, EditorKey, EventStore, Folded, KeyFilter,
+    KeyStore, KeyTotals, ListedKey, ListedSession, LogMark, LogPage, MailStore, Mark, NewKey, NewMail,
+    NewSession, NewUser, OpenRequestStore, Page, PageRequest, PasswordChange, Rotated, Rotation,
+    SavedWindows, SessionStore, Stats, StoreError, Stores, StreamId, UsageScope, UsageStore, UserStore,
+    WindowStore,
 };
 use tollgate_usage::Folder;
 
@@ -95,7 +96,7 @@ fn key(permissions: &Permissions) -> ApiKey {
 }
 
 impl UserStore for Away {
-    fn create(&self, _: &NewUser, _: Option<&NewKey>) -> Result<(), StoreError> {
+    fn create(&self, _: &NewUser, _: Option<&NewKey>, _: &[AuditEntry]) -> Result<(), StoreError> {
         away()
     }
     fn by_id(&self, _: UserId) -> Result<Option<User>, StoreError> {
@@ -107,13 +108,13 @@ impl UserStore for Away {
     fn by_external_id(&self, _: &str) -> Result<Option<User>, StoreError> {
         away()
     }
-    fn edit(&self, _: UserId, _: Edit<User>, _: Time) -> Result<Option<User>, StoreError> {
+    fn edit(&self, _: UserId, _: Edit<User>, _: Time, _: &[AuditEntry]) -> Result<Option<User>, StoreError> {
         away()
     }
     fn credentials(&self, _: UserId) -> Result<Option<Credentials>, StoreError> {
         away()
     }
-    fn set_password(&self, _: UserId, _: &str, _: Time) -> Result<bool, StoreError> {
+    fn set_password(&self, _: UserId, _: &str, _: Time, _: &[AuditEntry]) -> Result<bool, StoreError> {
         away()
     }
     fn change_password(&self, _: &PasswordChange) -> Result<bool, StoreError> {
@@ -125,7 +126,7 @@ impl UserStore for Away {
 }
 
 impl KeyStore for Away {
-    fn create(&self, _: &NewKey, _: u32) -> Result<bool, StoreError> {
+    fn create(&self, _: &NewKey, _: u32, _: &[AuditEntry]) -> Result<bool, StoreError> {
         away()
     }
     fn by_hash(&self, _: &KeyHash) -> Result<Option<ApiKey>, StoreError> {
@@ -137,16 +138,28 @@ impl KeyStore for Away {
     fn list(&self, _: &KeyFilter, _: &PageRequest) -> Result<Page<ListedKey>, StoreError> {
         away()
     }
-    fn edit(&self, _: KeyId, _: Edit<ApiKey>, _: Time) -> Result<Option<ApiKey>, StoreError> {
+    fn edit(
+        &self,
+        _: KeyId,
+        _: Edit<ApiKey>,
+        _: Time,
+        _: &[AuditEntry],
+    ) -> Result<Option<ApiKey>, StoreError> {
         away()
     }
-    fn revoke(&self, _: KeyId, _: Option<UserId>, _: Time) -> Result<Option<ApiKey>, StoreError> {
+    fn revoke(
+        &self,
+        _: KeyId,
+        _: Option<UserId>,
+        _: Time,
+        _: &[AuditEntry],
+    ) -> Result<Option<ApiKey>, StoreError> {
         away()
     }
     fn editor(&self, _: UserId) -> Result<Option<EditorKey>, StoreError> {
         away()
     }
-    fn create_editor(&self, _: &NewKey) -> Result<EditorKey, StoreError> {
+    fn create_editor(&self, _: &NewKey, _: &[AuditEntry]) -> Result<EditorKey, StoreError> {
         away()
     }
     fn ids_by_prefix(&self, _: &str, _: u32) -> Result<Vec<KeyId>, StoreError> {
@@ -170,10 +183,10 @@ impl SessionStore for Away {
     fn list(&self, _: UserId, _: &PageRequest, _: Time) -> Result<Page<ListedSession>, StoreError> {
         away()
     }
-    fn end(&self, _: SessionId, _: Option<UserId>, _: Time) -> Result<bool, StoreError> {
+    fn end(&self, _: SessionId, _: Option<UserId>, _: Time, _: &[AuditEntry]) -> Result<bool, StoreError> {
         away()
     }
-    fn end_all(&self, _: UserId, _: Time) -> Result<u64, StoreError> {
+    fn end_all(&self, _: UserId, _: Time, _: &[AuditEntry]) -> Result<u64, StoreError> {
         away()
     }
     fn forget(&self, _: Time, _: Time, _: u32) -> Result<u64, StoreError> {
@@ -244,6 +257,24 @@ impl WindowStore for Away {
     }
 }
 
+impl MailStore for Away {
+    fn queue(&self, _: &NewMail) -> Result<(), StoreError> {
+        away()
+    }
+    fn take(&self, _: Time, _: Time) -> Result<Option<DueMail>, StoreError> {
+        away()
+    }
+    fn remove(&self, _: MailId) -> Result<(), StoreError> {
+        away()
+    }
+    fn retry(&self, _: MailId, _: Time) -> Result<(), StoreError> {
+        away()
+    }
+    fn waiting(&self) -> Result<u64, StoreError> {
+        away()
+    }
+}
+
 struct Fixed;
 
 impl Clock for Fixed {
@@ -269,7 +300,9 @@ pub fn stores(told: Told) -> Stores {
         events: away.clone(),
         open_requests: away.clone(),
         usage: away.clone(),
-        windows: away,
+        windows: away.clone(),
+        mails: away,
+        audit: Arc::new(tollgate_testkit::Absent),
     }
 }
 

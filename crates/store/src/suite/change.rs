@@ -34,44 +34,48 @@ pub fn each_write_says_what_changed(stores: &Stores) {
     let writes: [Write<'_>; 9] = [
         (
             "a user with a key",
-            &|| stores.users.create(&new, Some(&key)).unwrap(),
+            &|| stores.users.create(&new, Some(&key), &[]).unwrap(),
             vec![Change::User(user), Change::Key(key.key.id)],
         ),
         (
             "a user that is there already",
             &|| {
-                stores.users.create(&new, None).unwrap_err();
+                stores.users.create(&new, None, &[]).unwrap_err();
             },
             vec![],
         ),
-        ("a key beyond the limit", &|| assert!(!stores.keys.create(&given::key(user), 1).unwrap()), vec![]),
+        (
+            "a key beyond the limit",
+            &|| assert!(!stores.keys.create(&given::key(user), 1, &[]).unwrap()),
+            vec![],
+        ),
         (
             "an edit of a user",
-            &|| drop(stores.users.edit(user, Arc::new(|_: &mut User| {}), given::at(1)).unwrap()),
+            &|| drop(stores.users.edit(user, Arc::new(|_: &mut User| {}), given::at(1), &[]).unwrap()),
             vec![Change::User(user)],
         ),
         (
             "an edit of a key",
-            &|| drop(stores.keys.edit(key.key.id, Arc::new(|_: &mut ApiKey| {}), given::at(1)).unwrap()),
+            &|| drop(stores.keys.edit(key.key.id, Arc::new(|_: &mut ApiKey| {}), given::at(1), &[]).unwrap()),
             vec![Change::Key(key.key.id)],
         ),
         (
             "a revocation",
-            &|| drop(stores.keys.revoke(key.key.id, None, given::at(1)).unwrap()),
+            &|| drop(stores.keys.revoke(key.key.id, None, given::at(1), &[]).unwrap()),
             vec![Change::Key(key.key.id)],
         ),
-        ("a second one", &|| drop(stores.keys.revoke(key.key.id, None, given::at(1)).unwrap()), vec![]),
+        ("a second one", &|| drop(stores.keys.revoke(key.key.id, None, given::at(1), &[]).unwrap()), vec![]),
         (
             "the end of a session",
             &|| {
                 stores.sessions.open(&session).unwrap();
-                assert!(stores.sessions.end(session.session.id, None, given::at(1)).unwrap());
+                assert!(stores.sessions.end(session.session.id, None, given::at(1), &[]).unwrap());
             },
             vec![Change::Session(session.session.id)],
         ),
         (
             "a second end",
-            &|| assert!(!stores.sessions.end(session.session.id, None, given::at(1)).unwrap()),
+            &|| assert!(!stores.sessions.end(session.session.id, None, given::at(1), &[]).unwrap()),
             vec![],
         ),
     ];
@@ -119,7 +123,7 @@ pub fn numbers_follow_commits_without_gaps(stores: &Stores) {
                         let add = |user: &mut User| {
                             user.monthly_token_limit = Some(user.monthly_token_limit.unwrap_or(0) + 1);
                         };
-                        stores.users.edit(*id, Arc::new(add), given::at(1)).unwrap();
+                        stores.users.edit(*id, Arc::new(add), given::at(1), &[]).unwrap();
                     }
                 })
             })

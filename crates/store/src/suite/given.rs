@@ -10,12 +10,12 @@ use std::{
 
 use chrono::TimeDelta;
 use tollgate_domain::{
-    ApiKey, Email, Environment, EventId, KeyHash, KeyId, KeyKind, Month, Permissions, Randomness,
+    ApiKey, Email, Environment, EventId, KeyHash, KeyId, KeyKind, MailId, Month, Permissions, Randomness,
     RequestType, Role, Session, SessionId, Tier, Time, Tokens, UsageEvent, UsageSource, User, UserId,
     limit::KeyLimits, random,
 };
 
-use crate::{Folded, NewKey, NewSession, NewUser, PasswordChange, Rotation, Stores};
+use crate::{Folded, NewKey, NewMail, NewSession, NewUser, PasswordChange, Rotation, Stores};
 
 /// How long a case waits for an append: longer than any takes.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -83,7 +83,7 @@ pub fn email(text: &str) -> Email {
 /// A user that is in the store.
 pub fn stored_user(stores: &Stores) -> UserId {
     let new = user();
-    stores.users.create(&new, None).unwrap();
+    stores.users.create(&new, None, &[]).unwrap();
     new.user.id
 }
 
@@ -127,14 +127,14 @@ pub fn editor_key(user: UserId) -> NewKey {
 /// A key that is in the store.
 pub fn stored_key(stores: &Stores, user: UserId) -> KeyId {
     let new = key(user);
-    assert!(stores.keys.create(&new, u32::MAX).unwrap());
+    assert!(stores.keys.create(&new, u32::MAX, &[]).unwrap());
     new.key.id
 }
 
 /// A change, by that session, of the password that every user here begins with.
 pub fn password_change(user: UserId, session: SessionId, now: Time) -> PasswordChange {
     let (before, after) = ("$2b$12$hash".to_owned(), "$2b$12$changed".to_owned());
-    PasswordChange { user, before, after, session, now }
+    PasswordChange { user, before, after, session, now, audit: Vec::new() }
 }
 
 /// A session of `user` that is open for an hour.
@@ -148,7 +148,7 @@ pub fn session(user: UserId) -> NewSession {
         ip: Some("192.0.2.1".to_owned()),
         user_agent: Some("curl/8".to_owned()),
     };
-    NewSession { session, refresh_hash: random::bytes(&Numbers), password: None }
+    NewSession { session, refresh_hash: random::bytes(&Numbers), password: None, audit: Vec::new() }
 }
 
 /// Spends the first refresh token of `session` at `now`, forgiving for ten seconds.
@@ -160,7 +160,15 @@ pub fn rotation(session: &NewSession, now: Time) -> Rotation {
         answer: random::bytes::<32>(&Numbers).to_vec(),
         now,
         forgiven_after: now - TimeDelta::seconds(10),
+        reused: Vec::new(),
     }
+}
+
+/// A mail of `time`, good for a day.
+pub fn mail(time: Time) -> NewMail {
+    let sealed = random::bytes::<32>(&Numbers).to_vec();
+    let id = MailId::new(time, &Numbers);
+    NewMail { id, sealed, queued_at: time, give_up_at: time + TimeDelta::days(1) }
 }
 
 /// A chat of 100 tokens in and 50 out, admitted and answered well at `time`.

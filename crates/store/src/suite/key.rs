@@ -21,7 +21,7 @@ use crate::{KeyFilter, ListedKey, PageRequest, StoreError, Stores};
 pub fn a_key_reads_back_whole(stores: &Stores) {
     let mut owner = given::user();
     owner.user.email = Some(given::email("ada@example.com"));
-    stores.users.create(&owner, None).unwrap();
+    stores.users.create(&owner, None, &[]).unwrap();
     let mut new = given::key(owner.user.id);
     new.key = ApiKey {
         name: "CI ☂".to_owned(),
@@ -41,7 +41,7 @@ pub fn a_key_reads_back_whole(stores: &Stores) {
         updated_at: given::at(5),
         ..new.key
     };
-    assert!(stores.keys.create(&new, 1).unwrap());
+    assert!(stores.keys.create(&new, 1, &[]).unwrap());
     assert_eq!(stores.keys.by_hash(&new.hash).unwrap().as_ref(), Some(&new.key));
     let listed = stores.keys.by_id(new.key.id).unwrap().unwrap();
     let expected =
@@ -54,10 +54,10 @@ pub fn a_key_reads_back_whole(stores: &Stores) {
 /// No two keys have the same secret, whosever they are.
 pub fn a_secret_is_taken_once(stores: &Stores) {
     let first = given::key(given::stored_user(stores));
-    assert!(stores.keys.create(&first, 9).unwrap());
+    assert!(stores.keys.create(&first, 9, &[]).unwrap());
     let mut second = given::key(given::stored_user(stores));
     second.hash = first.hash;
-    let error = stores.keys.create(&second, 9).unwrap_err();
+    let error = stores.keys.create(&second, 9, &[]).unwrap_err();
     assert!(matches!(error, StoreError::Conflict { entity: "key", field: "hash" }), "{error:?}");
     assert_eq!(stores.keys.by_id(second.key.id).unwrap(), None);
 }
@@ -65,7 +65,7 @@ pub fn a_secret_is_taken_once(stores: &Stores) {
 /// A key of a user that is not there is refused.
 pub fn a_key_needs_its_user(stores: &Stores) {
     let orphan = given::key(given::user().user.id);
-    assert!(matches!(stores.keys.create(&orphan, 9), Err(StoreError::Rejected(_))));
+    assert!(matches!(stores.keys.create(&orphan, 9, &[]), Err(StoreError::Rejected(_))));
 }
 
 /// Never more keys than allowed, however many are asked for at the same time; a revoked one makes room.
@@ -77,7 +77,7 @@ pub fn a_user_has_at_most_so_many_keys(stores: &Stores) {
         for _ in 0..8 {
             scope.spawn(|| {
                 for _ in 0..2 {
-                    if stores.keys.create(&given::key(user), MAX).unwrap() {
+                    if stores.keys.create(&given::key(user), MAX, &[]).unwrap() {
                         made.fetch_add(1, Ordering::Relaxed);
                     }
                 }
@@ -89,12 +89,12 @@ pub fn a_user_has_at_most_so_many_keys(stores: &Stores) {
     let keys = stores.keys.list(&filter, &PageRequest::default()).unwrap().items;
     assert_eq!(keys.len(), 5);
     assert!(
-        stores.keys.create(&given::key(given::stored_user(stores)), MAX).unwrap(),
+        stores.keys.create(&given::key(given::stored_user(stores)), MAX, &[]).unwrap(),
         "another user's limit"
     );
-    stores.keys.revoke(keys.first().unwrap().key.id, None, given::at(1)).unwrap();
-    assert!(stores.keys.create(&given::key(user), MAX).unwrap());
-    assert!(!stores.keys.create(&given::key(user), MAX).unwrap());
+    stores.keys.revoke(keys.first().unwrap().key.id, None, given::at(1), &[]).unwrap();
+    assert!(stores.keys.create(&given::key(user), MAX, &[]).unwrap());
+    assert!(!stores.keys.create(&given::key(user), MAX, &[]).unwrap());
 }
 
 /// Whoever asks at the same time gets the same `Editor` key, and the limit of keys does not matter.
@@ -103,7 +103,7 @@ pub fn there_is_one_editor_key(stores: &Stores) {
     assert!(stores.keys.editor(user).unwrap().is_none());
     let ids: HashSet<(KeyId, Vec<u8>)> = thread::scope(|scope| {
         let ask = || {
-            let editor = stores.keys.create_editor(&given::editor_key(user)).unwrap();
+            let editor = stores.keys.create_editor(&given::editor_key(user), &[]).unwrap();
             (editor.key.id, editor.sealed)
         };
         let threads: Vec<_> = (0..16).map(|_| scope.spawn(ask)).collect();
@@ -118,19 +118,19 @@ pub fn there_is_one_editor_key(stores: &Stores) {
 /// Revoking is idempotent, cannot be undone by an edit, and forgets the sealed secret.
 pub fn revoking_is_once_and_for_ever(stores: &Stores) {
     let user = given::stored_user(stores);
-    let editor = stores.keys.create_editor(&given::editor_key(user)).unwrap();
+    let editor = stores.keys.create_editor(&given::editor_key(user), &[]).unwrap();
     let id = editor.key.id;
-    let revoked = stores.keys.revoke(id, Some(user), given::at(1)).unwrap().unwrap();
+    let revoked = stores.keys.revoke(id, Some(user), given::at(1), &[]).unwrap().unwrap();
     assert_eq!((revoked.revoked_at, revoked.updated_at), (Some(given::at(1)), given::at(1)));
     let latest = stores.changes.latest().unwrap();
-    assert_eq!(stores.keys.revoke(id, Some(user), given::at(2)).unwrap(), Some(revoked.clone()));
+    assert_eq!(stores.keys.revoke(id, Some(user), given::at(2), &[]).unwrap(), Some(revoked.clone()));
     assert_eq!(stores.changes.latest().unwrap(), latest, "nothing changed");
     let undo = Arc::new(|key: &mut ApiKey| key.revoked_at = None);
-    let after = stores.keys.edit(id, undo, given::at(3)).unwrap().unwrap();
+    let after = stores.keys.edit(id, undo, given::at(3), &[]).unwrap().unwrap();
     assert_eq!(after.revoked_at, Some(given::at(1)));
 
     assert!(stores.keys.editor(user).unwrap().is_none());
-    let next = stores.keys.create_editor(&given::editor_key(user)).unwrap();
+    let next = stores.keys.create_editor(&given::editor_key(user), &[]).unwrap();
     assert_ne!(next.key.id, id);
     assert_ne!(next.sealed, editor.sealed);
 }
@@ -139,17 +139,17 @@ pub fn revoking_is_once_and_for_ever(stores: &Stores) {
 pub fn only_the_owner_revokes_where_one_is_named(stores: &Stores) {
     let (user, stranger) = (given::stored_user(stores), given::stored_user(stores));
     let id = given::stored_key(stores, user);
-    assert_eq!(stores.keys.revoke(id, Some(stranger), given::at(1)).unwrap(), None);
+    assert_eq!(stores.keys.revoke(id, Some(stranger), given::at(1), &[]).unwrap(), None);
     assert_eq!(stores.keys.by_id(id).unwrap().unwrap().key.revoked_at, None);
-    assert_eq!(stores.keys.revoke(given::key(user).key.id, None, given::at(1)).unwrap(), None);
-    assert!(stores.keys.revoke(id, None, given::at(1)).unwrap().is_some());
+    assert_eq!(stores.keys.revoke(given::key(user).key.id, None, given::at(1), &[]).unwrap(), None);
+    assert!(stores.keys.revoke(id, None, given::at(1), &[]).unwrap().is_some());
 }
 
 /// An edit changes what may be changed and nothing else.
 pub fn an_edit_of_a_key_keeps_whose_it_is(stores: &Stores) {
     let (user, other) = (given::stored_user(stores), given::stored_user(stores));
     let new = given::key(user);
-    stores.keys.create(&new, 9).unwrap();
+    stores.keys.create(&new, 9, &[]).unwrap();
     let edit = Arc::new(move |key: &mut ApiKey| {
         key.user_id = other;
         key.kind = KeyKind::Editor;
@@ -168,9 +168,9 @@ pub fn an_edit_of_a_key_keeps_whose_it_is(stores: &Stores) {
     expected.expires_at = Some(given::at(9));
     expected.is_active = false;
     expected.updated_at = given::at(7);
-    assert_eq!(stores.keys.edit(expected.id, edit, given::at(7)).unwrap().as_ref(), Some(&expected));
+    assert_eq!(stores.keys.edit(expected.id, edit, given::at(7), &[]).unwrap().as_ref(), Some(&expected));
     assert_eq!(stores.keys.by_hash(&new.hash).unwrap(), Some(expected));
-    assert_eq!(stores.keys.edit(given::key(user).key.id, Arc::new(|_| {}), given::at(7)).unwrap(), None);
+    assert_eq!(stores.keys.edit(given::key(user).key.id, Arc::new(|_| {}), given::at(7), &[]).unwrap(), None);
 }
 
 /// Pages follow each other without repeats or losses, in descending order of the ids, also while others are
@@ -203,7 +203,7 @@ pub fn lists_leave_out_what_is_inactive(stores: &Stores) {
     let make = |edit: &dyn Fn(&mut ApiKey)| {
         let mut new = given::key(user);
         edit(&mut new.key);
-        stores.keys.create(&new, 9).unwrap();
+        stores.keys.create(&new, 9, &[]).unwrap();
         new.key.id
     };
     let good = make(&|_| {});
@@ -211,7 +211,7 @@ pub fn lists_leave_out_what_is_inactive(stores: &Stores) {
     let disabled = make(&|key| key.is_active = false);
     let expired = make(&|key| key.expires_at = Some(given::at(10)));
     let revoked = make(&|_| {});
-    stores.keys.revoke(revoked, None, given::at(1)).unwrap();
+    stores.keys.revoke(revoked, None, given::at(1), &[]).unwrap();
     let listed = |include_inactive| -> HashSet<KeyId> {
         let filter = KeyFilter { user: Some(user), include_inactive, now: given::at(10) };
         let page = stores.keys.list(&filter, &PageRequest::default()).unwrap();

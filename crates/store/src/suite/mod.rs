@@ -22,6 +22,7 @@ pub mod event;
 pub mod given;
 pub mod key;
 pub mod log;
+pub mod mail;
 pub mod open_request;
 pub mod refresh;
 pub mod session;
@@ -110,6 +111,12 @@ macro_rules! suite {
         $case!(log, logs_tell_users_keys_and_environments_apart);
         $case!(log, a_log_goes_on_from_any_place);
 
+        $case!(mail, a_mail_is_due_from_when_it_is_queued);
+        $case!(mail, what_was_taken_is_nobody_elses_for_a_while);
+        $case!(mail, a_mail_that_failed_comes_again_and_one_that_was_sent_does_not);
+        $case!(mail, the_mail_that_waits_longest_comes_first);
+        $case!(mail, of_senders_at_once_each_mail_goes_to_one);
+
         $case!(windows, saved_windows_are_those_of_the_events_whoever_saves);
         $case!(windows, a_save_stops_at_its_limit_and_says_so);
         $case!(windows, what_has_left_every_window_is_forgotten);
@@ -120,11 +127,12 @@ macro_rules! suite {
 
 #[cfg(test)]
 mod tests {
-    const FILES: [(&str, &str); 10] = [
+    const FILES: [(&str, &str); 11] = [
         ("change", include_str!("change.rs")),
         ("event", include_str!("event.rs")),
         ("key", include_str!("key.rs")),
         ("log", include_str!("log.rs")),
+        ("mail", include_str!("mail.rs")),
         ("open_request", include_str!("open_request.rs")),
         ("refresh", include_str!("refresh.rs")),
         ("session", include_str!("session.rs")),

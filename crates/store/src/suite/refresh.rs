@@ -107,7 +107,7 @@ pub fn nothing_is_refreshed_beyond_the_end(stores: &Stores) {
         assert_eq!(rotate(stores, &late), Rotated::Refused);
     }
     let ended = open(stores);
-    stores.sessions.end(ended.session.id, None, given::at(5)).unwrap();
+    stores.sessions.end(ended.session.id, None, given::at(5), &[]).unwrap();
     assert_eq!(rotate(stores, &given::rotation(&ended, given::at(6))), Rotated::Refused);
     let unknown = given::session(new.session.user_id);
     assert_eq!(rotate(stores, &given::rotation(&unknown, given::at(6))), Rotated::Refused);
@@ -160,7 +160,7 @@ pub fn a_refresh_and_an_end_at_once_leave_nothing_open(stores: &Stores) {
         let result = thread::scope(|scope| {
             let ending = scope.spawn(|| {
                 start.wait();
-                stores.sessions.end_all(new.session.user_id, given::at(10)).unwrap()
+                stores.sessions.end_all(new.session.user_id, given::at(10), &[]).unwrap()
             });
             start.wait();
             let result = rotate(stores, &first);
@@ -188,7 +188,7 @@ pub fn what_nobody_can_use_is_forgotten_in_pieces(stores: &Stores) {
         new
     };
     let (ended, kept, expired) = (refreshed(7), refreshed(2), refreshed(1));
-    stores.sessions.end(ended.session.id, None, given::at(10)).unwrap();
+    stores.sessions.end(ended.session.id, None, given::at(10), &[]).unwrap();
     let mut young = given::session(ended.session.user_id);
     young.session.expires_at = given::at(10_000);
     stores.sessions.open(&young).unwrap();

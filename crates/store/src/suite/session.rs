@@ -38,7 +38,7 @@ pub fn a_password_that_was_changed_meanwhile_opens_nothing(stores: &Stores) {
     let right = by("$2b$12$hash", None);
     assert!(stores.sessions.open(&right).unwrap());
     assert_eq!(stores.sessions.by_id(right.session.id).unwrap(), Some(right.session));
-    stores.users.set_password(user, "$2b$12$new", given::at(1)).unwrap();
+    stores.users.set_password(user, "$2b$12$new", given::at(1), &[]).unwrap();
     for late in [by("$2b$12$hash", None), by("$2b$12$hash", Some("$2b$12$again")), by("", None)] {
         assert!(!stores.sessions.open(&late).unwrap());
         assert_eq!(stores.sessions.by_id(late.session.id).unwrap(), None);
@@ -68,15 +68,15 @@ pub fn a_login_replaces_an_outdated_hash(stores: &Stores) {
 pub fn a_session_ends_once(stores: &Stores) {
     let user = given::stored_user(stores);
     let id = open(stores, user);
-    assert!(stores.sessions.end(id, None, given::at(10)).unwrap());
-    assert!(!stores.sessions.end(id, None, given::at(20)).unwrap());
+    assert!(stores.sessions.end(id, None, given::at(10), &[]).unwrap());
+    assert!(!stores.sessions.end(id, None, given::at(20), &[]).unwrap());
     let session = stores.sessions.by_id(id).unwrap().unwrap();
     assert_eq!(session.ended_at, Some(given::at(10)));
     assert!(!session.is_open(given::at(10)));
 
     let over = open(stores, user);
-    assert!(!stores.sessions.end(over, None, given::at(3_600)).unwrap());
-    assert!(!stores.sessions.end(given::session(user).session.id, None, given::at(10)).unwrap());
+    assert!(!stores.sessions.end(over, None, given::at(3_600), &[]).unwrap());
+    assert!(!stores.sessions.end(given::session(user).session.id, None, given::at(10), &[]).unwrap());
 }
 
 /// Every open session of one user ends, and nobody else's.
@@ -85,9 +85,9 @@ pub fn all_sessions_of_one_user_end(stores: &Stores) {
     let mine = [open(stores, user), open(stores, user), open(stores, user)];
     let theirs = open(stores, other);
     let [first, second, third] = mine;
-    stores.sessions.end(first, None, given::at(10)).unwrap();
-    assert_eq!(stores.sessions.end_all(user, given::at(20)).unwrap(), 2);
-    assert_eq!(stores.sessions.end_all(user, given::at(30)).unwrap(), 0);
+    stores.sessions.end(first, None, given::at(10), &[]).unwrap();
+    assert_eq!(stores.sessions.end_all(user, given::at(20), &[]).unwrap(), 2);
+    assert_eq!(stores.sessions.end_all(user, given::at(30), &[]).unwrap(), 0);
     let ended = |id| stores.sessions.by_id(id).unwrap().and_then(|session: Session| session.ended_at);
     assert_eq!(ended(first), Some(given::at(10)));
     assert_eq!([ended(second), ended(third)], [Some(given::at(20)); 2]);
@@ -98,10 +98,10 @@ pub fn all_sessions_of_one_user_end(stores: &Stores) {
 pub fn only_the_owner_ends_where_one_is_named(stores: &Stores) {
     let (owner, other) = (given::stored_user(stores), given::stored_user(stores));
     let id = open(stores, owner);
-    assert!(!stores.sessions.end(id, Some(other), given::at(1)).unwrap());
+    assert!(!stores.sessions.end(id, Some(other), given::at(1), &[]).unwrap());
     assert_eq!(stores.sessions.by_id(id).unwrap().unwrap().ended_at, None);
-    assert!(stores.sessions.end(id, Some(owner), given::at(2)).unwrap());
-    assert!(!stores.sessions.end(id, Some(owner), given::at(3)).unwrap());
+    assert!(stores.sessions.end(id, Some(owner), given::at(2), &[]).unwrap());
+    assert!(!stores.sessions.end(id, Some(owner), given::at(3), &[]).unwrap());
 }
 
 /// A list has one user's open sessions and says when each was seen; its pages follow each other without
@@ -120,7 +120,7 @@ pub fn open_sessions_are_listed_newest_first_without_repeats(stores: &Stores) {
     made.sort_by_key(|new| std::cmp::Reverse(new.session.id));
     let [refreshed, ended, ..] = made.as_slice() else { unreachable!("seven were made") };
     stores.sessions.rotate(&given::rotation(refreshed, given::at(50))).unwrap();
-    stores.sessions.end(ended.session.id, None, given::at(50)).unwrap();
+    stores.sessions.end(ended.session.id, None, given::at(50), &[]).unwrap();
     let all = |now| {
         let mut page = PageRequest { limit: 2, after: None };
         let mut seen = Vec::new();

@@ -28,7 +28,7 @@ pub fn a_user_reads_back_whole(stores: &Stores) {
         updated_at: given::at(1),
         ..new.user
     };
-    stores.users.create(&new, None).unwrap();
+    stores.users.create(&new, None, &[]).unwrap();
     let user = &new.user;
     assert_eq!(stores.users.by_id(user.id).unwrap().as_ref(), Some(user));
     assert_eq!(stores.users.by_external_id("user_123").unwrap().as_ref(), Some(user));
@@ -36,7 +36,7 @@ pub fn a_user_reads_back_whole(stores: &Stores) {
     assert_eq!((&found.user, found.password_hash.as_deref()), (user, Some("$2b$12$hash")));
 
     let plain = crate::NewUser { password_hash: None, ..given::user() };
-    stores.users.create(&plain, None).unwrap();
+    stores.users.create(&plain, None, &[]).unwrap();
     assert_eq!(stores.users.by_id(plain.user.id).unwrap().as_ref(), Some(&plain.user));
     let address = plain.user.email.unwrap();
     assert_eq!(stores.users.by_email(&address).unwrap().unwrap().password_hash, None);
@@ -53,20 +53,20 @@ pub fn a_user_reads_back_whole(stores: &Stores) {
 pub fn a_user_and_the_first_key_come_together_or_not_at_all(stores: &Stores) {
     let new = given::user();
     let key = given::key(new.user.id);
-    stores.users.create(&new, Some(&key)).unwrap();
+    stores.users.create(&new, Some(&key), &[]).unwrap();
     assert_eq!(stores.keys.by_hash(&key.hash).unwrap().as_ref(), Some(&key.key));
 
     let second = given::user();
     let mut same_secret = given::key(second.user.id);
     same_secret.hash = key.hash;
-    let error = stores.users.create(&second, Some(&same_secret)).unwrap_err();
+    let error = stores.users.create(&second, Some(&same_secret), &[]).unwrap_err();
     assert!(matches!(error, StoreError::Conflict { entity: "key", field: "hash" }), "{error:?}");
     assert_eq!(stores.users.by_id(second.user.id).unwrap(), None);
 
     let mut same_address = given::user();
     same_address.user.email = new.user.email;
     let its_key = given::key(same_address.user.id);
-    stores.users.create(&same_address, Some(&its_key)).unwrap_err();
+    stores.users.create(&same_address, Some(&its_key), &[]).unwrap_err();
     assert_eq!(stores.keys.by_hash(&its_key.hash).unwrap(), None);
 }
 
@@ -82,23 +82,23 @@ pub fn addresses_and_external_ids_are_taken_once(stores: &Stores) {
     let mut first = given::user();
     first.user.email = Some(given::email("ada@example.com"));
     first.user.external_id = Some("ada".to_owned());
-    stores.users.create(&first, None).unwrap();
+    stores.users.create(&first, None, &[]).unwrap();
 
     let mut second = given::user();
     second.user.email = Some(given::email("ADA@Example.com"));
-    assert_eq!(conflict(stores.users.create(&second, None)), ("user", "email"));
+    assert_eq!(conflict(stores.users.create(&second, None, &[])), ("user", "email"));
     second.user.email = None;
     second.user.external_id = Some("ada".to_owned());
-    assert_eq!(conflict(stores.users.create(&second, None)), ("user", "external_id"));
+    assert_eq!(conflict(stores.users.create(&second, None, &[])), ("user", "external_id"));
     second.user.external_id = None;
-    stores.users.create(&second, None).unwrap();
+    stores.users.create(&second, None, &[]).unwrap();
     let mut third = given::user();
     third.user.email = None;
-    stores.users.create(&third, None).unwrap();
+    stores.users.create(&third, None, &[]).unwrap();
 
     let taken = given::email("ada@example.com");
     let edit = Arc::new(move |user: &mut User| user.email = Some(taken.clone()));
-    let result = stores.users.edit(second.user.id, edit, given::at(1));
+    let result = stores.users.edit(second.user.id, edit, given::at(1), &[]);
     assert_eq!(conflict(result.map(drop)), ("user", "email"));
     assert_eq!(stores.users.by_id(second.user.id).unwrap().as_ref(), Some(&second.user));
 }
@@ -114,13 +114,13 @@ pub fn an_edit_changes_what_it_says_and_the_time(stores: &Stores) {
         user.email = None;
         user.limits.hour = Some(5);
     });
-    let after = stores.users.edit(id, edit, given::at(60)).unwrap().unwrap();
+    let after = stores.users.edit(id, edit, given::at(60), &[]).unwrap().unwrap();
     let limits = LimitOverrides { hour: Some(5), ..before.limits };
     let expected = User { tier: Tier::Pro, email: None, limits, updated_at: given::at(60), ..before };
     assert_eq!(after, expected);
     assert_eq!(stores.users.by_id(id).unwrap(), Some(expected));
     let nobody = given::user().user.id;
-    assert_eq!(stores.users.edit(nobody, Arc::new(|_| {}), given::at(0)).unwrap(), None);
+    assert_eq!(stores.users.edit(nobody, Arc::new(|_| {}), given::at(0), &[]).unwrap(), None);
 }
 
 /// Of edits of one user at the same time none is lost.
@@ -133,7 +133,7 @@ pub fn edits_at_the_same_time_all_count(stores: &Stores) {
         for _ in 0..THREADS {
             scope.spawn(|| {
                 for _ in 0..EDITS {
-                    stores.users.edit(id, Arc::new(add), given::at(1)).unwrap();
+                    stores.users.edit(id, Arc::new(add), given::at(1), &[]).unwrap();
                 }
             });
         }
@@ -149,17 +149,17 @@ pub fn who_is_no_longer_admin_has_no_key_that_is(stores: &Stores) {
         new.user.role = Role::Admin;
         let mut key = given::key(new.user.id);
         key.key.permissions = key.key.permissions.with(Permission::Admin).with(Permission::KeysManage);
-        stores.users.create(&new, Some(&key)).unwrap();
+        stores.users.create(&new, Some(&key), &[]).unwrap();
         (new.user.id, key.key.id, given::stored_key(stores, new.user.id))
     };
     let (id, key, plain) = admin(stores);
     let (_, others, _) = admin(stores);
     let may = |key| stores.keys.by_id(key).unwrap().unwrap().key.permissions.allow(&Permission::Admin);
 
-    stores.users.edit(id, Arc::new(|user: &mut User| user.tier = Tier::Pro), given::at(1)).unwrap();
+    stores.users.edit(id, Arc::new(|user: &mut User| user.tier = Tier::Pro), given::at(1), &[]).unwrap();
     assert!(may(key), "the role stayed");
     let before = stores.changes.latest().unwrap();
-    stores.users.edit(id, Arc::new(|user: &mut User| user.role = Role::User), given::at(2)).unwrap();
+    stores.users.edit(id, Arc::new(|user: &mut User| user.role = Role::User), given::at(2), &[]).unwrap();
     assert!(!may(key));
     assert!(may(others));
     let left = stores.keys.by_id(key).unwrap().unwrap().key;
@@ -174,16 +174,16 @@ pub fn who_is_no_longer_admin_has_no_key_that_is(stores: &Stores) {
 /// learns of it.
 pub fn a_password_takes_the_place_of_what_was_there(stores: &Stores) {
     let plain = crate::NewUser { password_hash: None, ..given::user() };
-    stores.users.create(&plain, None).unwrap();
+    stores.users.create(&plain, None, &[]).unwrap();
     let (id, email) = (plain.user.id, plain.user.email.unwrap());
     let before = stores.changes.latest().unwrap();
     for hash in ["$2b$04$one", "$2b$04$two"] {
-        assert!(stores.users.set_password(id, hash, given::at(9)).unwrap());
+        assert!(stores.users.set_password(id, hash, given::at(9), &[]).unwrap());
         let known = stores.users.by_email(&email).unwrap().unwrap();
         assert_eq!((known.password_hash.as_deref(), known.user.updated_at), (Some(hash), given::at(9)));
     }
     assert_eq!(stores.changes.since(before, 10).unwrap().changes, vec![Change::User(id); 2]);
-    assert!(!stores.users.set_password(given::user().user.id, "x", given::at(9)).unwrap());
+    assert!(!stores.users.set_password(given::user().user.id, "x", given::at(9), &[]).unwrap());
 }
 
 /// A change takes the place of the password, ends the user's other open sessions, and nobody else's; whoever
@@ -196,7 +196,7 @@ pub fn a_changed_password_ends_every_other_session(stores: &Stores) {
         new.session.id
     };
     let (own, second, ended, theirs) = (open(id), open(id), open(id), open(other));
-    stores.sessions.end(ended, None, given::at(5)).unwrap();
+    stores.sessions.end(ended, None, given::at(5), &[]).unwrap();
     let before = stores.changes.latest().unwrap();
     assert!(stores.users.change_password(&given::password_change(id, own, given::at(9))).unwrap());
     let known = stores.users.credentials(id).unwrap().unwrap();
@@ -217,7 +217,7 @@ pub fn a_changed_password_ends_every_other_session(stores: &Stores) {
 pub fn a_password_changes_only_from_the_one_that_was_checked(stores: &Stores) {
     let (id, other) = (given::stored_user(stores), given::stored_user(stores));
     let plain = crate::NewUser { password_hash: None, ..given::user() };
-    stores.users.create(&plain, None).unwrap();
+    stores.users.create(&plain, None, &[]).unwrap();
     let open = |user| {
         let new = given::session(user);
         stores.sessions.open(&new).unwrap();
@@ -225,7 +225,7 @@ pub fn a_password_changes_only_from_the_one_that_was_checked(stores: &Stores) {
     };
     let (own, second, over, theirs, plains) =
         (open(id), open(id), open(id), open(other), open(plain.user.id));
-    stores.sessions.end(over, None, given::at(1)).unwrap();
+    stores.sessions.end(over, None, given::at(1), &[]).unwrap();
     let before = stores.changes.latest().unwrap();
     let right = given::password_change(id, own, given::at(9));
     for wrong in [
@@ -305,7 +305,7 @@ pub fn a_search_finds_parts_without_case(stores: &Stores) {
         new.user.email = email.map(given::email);
         new.user.name = name.map(str::to_owned);
         new.user.external_id = external_id.map(str::to_owned);
-        stores.users.create(&new, None).unwrap();
+        stores.users.create(&new, None, &[]).unwrap();
         new.user.id
     };
     let ada = make(Some("ada@example.com"), Some("Ada Łovelace"), None);
@@ -330,11 +330,11 @@ pub fn a_search_finds_parts_without_case(stores: &Stores) {
         assert_eq!(found(search), expected.into_iter().collect(), "{search:?}");
     }
     let renamed = Arc::new(|user: &mut User| user.name = Some("Grace".to_owned()));
-    stores.users.edit(ada, renamed, given::at(1)).unwrap();
+    stores.users.edit(ada, renamed, given::at(1), &[]).unwrap();
     assert_eq!(found("grace"), HashSet::from([ada]));
     assert_eq!(found("łove"), HashSet::new());
     let moved: Email = given::email("grace@example.org");
     let edit = Arc::new(move |user: &mut User| user.email = Some(moved.clone()));
-    stores.users.edit(ada, edit, given::at(1)).unwrap();
+    stores.users.edit(ada, edit, given::at(1), &[]).unwrap();
     assert_eq!(found("EXAMPLE.org"), HashSet::from([ada]));
 }

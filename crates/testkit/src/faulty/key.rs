@@ -1,6 +1,6 @@
 //! API keys.
 
-use tollgate_domain::{ApiKey, KeyHash, KeyId, Time, UserId};
+use tollgate_domain::{ApiKey, AuditEntry, KeyHash, KeyId, Time, UserId};
 use tollgate_store::{
     Edit, EditorKey, KeyFilter, KeyStore, ListedKey, NewKey, Page, PageRequest, StoreError,
 };
@@ -8,8 +8,8 @@ use tollgate_store::{
 use super::Wrapped;
 
 impl KeyStore for Wrapped<dyn KeyStore> {
-    fn create(&self, key: &NewKey, max_per_user: u32) -> Result<bool, StoreError> {
-        self.call("keys.create", |inner| inner.create(key, max_per_user))
+    fn create(&self, key: &NewKey, max_per_user: u32, audit: &[AuditEntry]) -> Result<bool, StoreError> {
+        self.call("keys.create", |inner| inner.create(key, max_per_user, audit))
     }
 
     fn by_hash(&self, hash: &KeyHash) -> Result<Option<ApiKey>, StoreError> {
@@ -24,20 +24,32 @@ impl KeyStore for Wrapped<dyn KeyStore> {
         self.call("keys.list", |inner| inner.list(filter, page))
     }
 
-    fn edit(&self, id: KeyId, edit: Edit<ApiKey>, now: Time) -> Result<Option<ApiKey>, StoreError> {
-        self.call("keys.edit", |inner| inner.edit(id, edit, now))
+    fn edit(
+        &self,
+        id: KeyId,
+        edit: Edit<ApiKey>,
+        now: Time,
+        audit: &[AuditEntry],
+    ) -> Result<Option<ApiKey>, StoreError> {
+        self.call("keys.edit", |inner| inner.edit(id, edit, now, audit))
     }
 
-    fn revoke(&self, id: KeyId, owner: Option<UserId>, now: Time) -> Result<Option<ApiKey>, StoreError> {
-        self.call("keys.revoke", |inner| inner.revoke(id, owner, now))
+    fn revoke(
+        &self,
+        id: KeyId,
+        owner: Option<UserId>,
+        now: Time,
+        audit: &[AuditEntry],
+    ) -> Result<Option<ApiKey>, StoreError> {
+        self.call("keys.revoke", |inner| inner.revoke(id, owner, now, audit))
     }
 
     fn editor(&self, user: UserId) -> Result<Option<EditorKey>, StoreError> {
         self.call("keys.editor", |inner| inner.editor(user))
     }
 
-    fn create_editor(&self, key: &NewKey) -> Result<EditorKey, StoreError> {
-        self.call("keys.create_editor", |inner| inner.create_editor(key))
+    fn create_editor(&self, key: &NewKey, audit: &[AuditEntry]) -> Result<EditorKey, StoreError> {
+        self.call("keys.create_editor", |inner| inner.create_editor(key, audit))
     }
 
     fn ids_by_prefix(&self, prefix: &str, limit: u32) -> Result<Vec<KeyId>, StoreError> {

@@ -1,6 +1,6 @@
 //! Sessions.
 
-use tollgate_domain::{Session, SessionId, Time, UserId};
+use tollgate_domain::{AuditEntry, Session, SessionId, Time, UserId};
 use tollgate_store::{
     ListedSession, NewSession, Page, PageRequest, Rotated, Rotation, SessionStore, StoreError,
 };
@@ -28,12 +28,18 @@ impl SessionStore for Wrapped<dyn SessionStore> {
         self.call("sessions.list", |inner| inner.list(user, page, now))
     }
 
-    fn end(&self, id: SessionId, owner: Option<UserId>, now: Time) -> Result<bool, StoreError> {
-        self.call("sessions.end", |inner| inner.end(id, owner, now))
+    fn end(
+        &self,
+        id: SessionId,
+        owner: Option<UserId>,
+        now: Time,
+        audit: &[AuditEntry],
+    ) -> Result<bool, StoreError> {
+        self.call("sessions.end", |inner| inner.end(id, owner, now, audit))
     }
 
-    fn end_all(&self, user: UserId, now: Time) -> Result<u64, StoreError> {
-        self.call("sessions.end_all", |inner| inner.end_all(user, now))
+    fn end_all(&self, user: UserId, now: Time, audit: &[AuditEntry]) -> Result<u64, StoreError> {
+        self.call("sessions.end_all", |inner| inner.end_all(user, now, audit))
     }
 
     fn forget(&self, answers: Time, sessions: Time, limit: u32) -> Result<u64, StoreError> {

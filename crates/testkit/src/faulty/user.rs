@@ -1,6 +1,6 @@
 //! Users.
 
-use tollgate_domain::{Email, Time, User, UserId};
+use tollgate_domain::{AuditEntry, Email, Time, User, UserId};
 use tollgate_store::{
     Credentials, Edit, NewKey, NewUser, Page, PageRequest, PasswordChange, StoreError, UserStore,
 };
@@ -8,8 +8,13 @@ use tollgate_store::{
 use super::Wrapped;
 
 impl UserStore for Wrapped<dyn UserStore> {
-    fn create(&self, user: &NewUser, first_key: Option<&NewKey>) -> Result<(), StoreError> {
-        self.call("users.create", |inner| inner.create(user, first_key))
+    fn create(
+        &self,
+        user: &NewUser,
+        first_key: Option<&NewKey>,
+        audit: &[AuditEntry],
+    ) -> Result<(), StoreError> {
+        self.call("users.create", |inner| inner.create(user, first_key, audit))
     }
 
     fn by_id(&self, id: UserId) -> Result<Option<User>, StoreError> {
@@ -28,12 +33,24 @@ impl UserStore for Wrapped<dyn UserStore> {
         self.call("users.by_external_id", |inner| inner.by_external_id(external_id))
     }
 
-    fn edit(&self, id: UserId, edit: Edit<User>, now: Time) -> Result<Option<User>, StoreError> {
-        self.call("users.edit", |inner| inner.edit(id, edit, now))
+    fn edit(
+        &self,
+        id: UserId,
+        edit: Edit<User>,
+        now: Time,
+        audit: &[AuditEntry],
+    ) -> Result<Option<User>, StoreError> {
+        self.call("users.edit", |inner| inner.edit(id, edit, now, audit))
     }
 
-    fn set_password(&self, id: UserId, hash: &str, now: Time) -> Result<bool, StoreError> {
-        self.call("users.set_password", |inner| inner.set_password(id, hash, now))
+    fn set_password(
+        &self,
+        id: UserId,
+        hash: &str,
+        now: Time,
+        audit: &[AuditEntry],
+    ) -> Result<bool, StoreError> {
+        self.call("users.set_password", |inner| inner.set_password(id, hash, now, audit))
     }
 
     fn change_password(&self, change: &PasswordChange) -> Result<bool, StoreError> {

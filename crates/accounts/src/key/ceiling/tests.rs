@@ -35,7 +35,7 @@ fn key(permissions: &str) -> ApiKey {
 }
 
 fn given(user: User, by: Option<ApiKey>, wish: &KeyWish) -> Result<Given, Beyond> {
-    let actor = Actor { user: Arc::new(user), key: by.map(Arc::new) };
+    let actor = Actor { user: Arc::new(user), key: by.map(Arc::new), client: crate::Client::default() };
     under(&actor, &fixture::settings(), wish, None)
 }
 

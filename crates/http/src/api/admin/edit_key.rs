@@ -56,11 +56,11 @@ pub struct EditKeyRequest {
 #[patch("/keys/{id}")]
 pub async fn edit_key(
     state: Data<State>,
-    After(_admin, (Id(id), Body(request))): After<Admin, (Id<KeyId>, Body<EditKeyRequest>)>,
+    After(Admin(admin), (Id(id), Body(request))): After<Admin, (Id<KeyId>, Body<EditKeyRequest>)>,
 ) -> Result<HttpResponse, Problem> {
     let changes = KeyChanges::from(request);
     let accounts = Arc::clone(&state.accounts);
-    let key = state.pools.accounts.run(move || accounts.edit_key(id, &changes)).await??;
+    let key = state.pools.accounts.run(move || accounts.edit_key(&admin.by(), id, &changes)).await??;
     Ok(HttpResponse::Ok().json(KeyView::listed(&key, state.clock.now())))
 }
 

@@ -61,11 +61,11 @@ pub struct EditUserRequest {
 #[patch("/users/{id}")]
 pub async fn edit_user(
     state: Data<State>,
-    After(_admin, (Id(id), Body(request))): After<Admin, (Id<UserId>, Body<EditUserRequest>)>,
+    After(Admin(admin), (Id(id), Body(request))): After<Admin, (Id<UserId>, Body<EditUserRequest>)>,
 ) -> Result<HttpResponse, Problem> {
     let changes = UserChanges::from(request);
     let accounts = Arc::clone(&state.accounts);
-    let user = state.pools.accounts.run(move || accounts.edit_user(id, changes)).await??;
+    let user = state.pools.accounts.run(move || accounts.edit_user(&admin.by(), id, changes)).await??;
     Ok(HttpResponse::Ok().json(UserView::new(&user, state.clock.now())))
 }
 

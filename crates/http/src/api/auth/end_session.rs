@@ -26,6 +26,6 @@ pub async fn end_session(
     After(SessionUser(caller), Id(id)): After<SessionUser, Id<SessionId>>,
 ) -> Result<HttpResponse, Problem> {
     let accounts = Arc::clone(&state.accounts);
-    state.pools.accounts.run(move || accounts.end_session(caller.user.id, id)).await??;
+    state.pools.accounts.run(move || accounts.end_session(&caller, id)).await??;
     Ok(HttpResponse::NoContent().finish())
 }

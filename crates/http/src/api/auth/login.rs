@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
-use actix_web::{HttpRequest, HttpResponse, http::header::USER_AGENT, post, web::Data};
+use actix_web::{HttpResponse, post, web::Data};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use tollgate_accounts::login::{LoggedIn, Login};
+use tollgate_accounts::{login::Login, sign_in::LoggedIn};
 use tollgate_domain::Time;
 use utoipa::ToSchema;
 
 use crate::{
-    client_address,
-    extract::JsonOrForm,
+    extract::{Asking, JsonOrForm},
     problem::Problem,
     state::State,
     view::{session::TokensView, user::UserView},
@@ -63,16 +62,13 @@ pub struct LoginResponse {
 #[post("/login")]
 pub async fn login(
     state: Data<State>,
-    request: HttpRequest,
+    Asking(client): Asking,
     body: JsonOrForm<LoginRequest>,
 ) -> Result<HttpResponse, Problem> {
     let JsonOrForm(LoginRequest { email, password }) = body;
-    let ip = client_address::of(&request, &state.settings.trusted_proxies).map(|ip| ip.to_string());
-    let user_agent =
-        request.headers().get(USER_AGENT).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let accounts = Arc::clone(&state.accounts);
-    let wish = Login { email, password, ip, user_agent };
-    let logged_in = state.pools.hash.run(move || accounts.login(&wish)).await??;
+    let wish = Login { email, password };
+    let logged_in = state.pools.hash.run(move || accounts.login(&wish, &client)).await??;
     Ok(HttpResponse::Ok().json(LoginResponse::new(&logged_in, state.clock.now())))
 }
 

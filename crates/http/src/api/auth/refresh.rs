@@ -7,7 +7,12 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::{extract::Body, problem::Problem, state::State, view::session::TokensView};
+use crate::{
+    extract::{Asking, Body},
+    problem::Problem,
+    state::State,
+    view::session::TokensView,
+};
 
 /// A wish for new tokens.
 #[derive(Deserialize, ToSchema)]
@@ -35,9 +40,13 @@ pub struct RefreshRequest {
     ),
 )]
 #[post("/refresh")]
-pub async fn refresh(state: Data<State>, body: Body<RefreshRequest>) -> Result<HttpResponse, Problem> {
+pub async fn refresh(
+    state: Data<State>,
+    Asking(client): Asking,
+    body: Body<RefreshRequest>,
+) -> Result<HttpResponse, Problem> {
     let Body(RefreshRequest { refresh_token }) = body;
     let accounts = Arc::clone(&state.accounts);
-    let tokens = state.pools.accounts.run(move || accounts.refresh(&refresh_token)).await??;
+    let tokens = state.pools.accounts.run(move || accounts.refresh(&refresh_token, &client)).await??;
     Ok(HttpResponse::Ok().json(TokensView::from(&tokens)))
 }

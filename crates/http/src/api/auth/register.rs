@@ -9,7 +9,12 @@ use tollgate_accounts::register::{Registered, Registration};
 use tollgate_domain::Time;
 use utoipa::ToSchema;
 
-use crate::{extract::Body, problem::Problem, state::State, view::user::UserView};
+use crate::{
+    extract::{Asking, Body},
+    problem::Problem,
+    state::State,
+    view::user::UserView,
+};
 
 /// A wish to sign up.
 #[derive(Deserialize, ToSchema)]
@@ -65,11 +70,15 @@ pub struct FirstKey {
     ),
 )]
 #[post("/register")]
-pub async fn register(state: Data<State>, body: Body<RegisterRequest>) -> Result<HttpResponse, Problem> {
+pub async fn register(
+    state: Data<State>,
+    Asking(client): Asking,
+    body: Body<RegisterRequest>,
+) -> Result<HttpResponse, Problem> {
     let Body(RegisterRequest { email, password, confirm_password, name, .. }) = body;
     let accounts = Arc::clone(&state.accounts);
     let wish = Registration { email, password, confirm_password, name };
-    let registered = state.pools.hash.run(move || accounts.register(&wish)).await??;
+    let registered = state.pools.hash.run(move || accounts.register(&wish, &client)).await??;
     Ok(HttpResponse::Created().json(RegisterResponse::new(&registered, state.clock.now())))
 }
 

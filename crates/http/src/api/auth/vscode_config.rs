@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use actix_web::{HttpResponse, get, web::Data};
 use serde::Serialize;
-use tollgate_accounts::session::Identity;
 use tollgate_domain::{Environment, KeyText, User, quota::QuotaState};
 use utoipa::ToSchema;
 
@@ -56,14 +55,15 @@ pub struct EditorConfigResponse {
 #[get("/vscode-config")]
 pub async fn vscode_config(
     state: Data<State>,
-    SessionUser(Identity { user, .. }): SessionUser,
+    SessionUser(caller): SessionUser,
 ) -> Result<HttpResponse, Problem> {
     let (accounts, folder) = (Arc::clone(&state.accounts), Arc::clone(&state.folder));
     let job = move || {
         folder.join();
-        let secret = accounts.editor_key(&user)?;
-        let quota = accounts.quota(&user, Environment::Live)?;
-        Ok::<_, Problem>(EditorConfig::new(&secret, &user, &quota, &accounts.settings().public_url))
+        let secret = accounts.editor_key(&caller)?;
+        let user = &*caller.user;
+        let quota = accounts.quota(user, Environment::Live)?;
+        Ok::<_, Problem>(EditorConfig::new(&secret, user, &quota, &accounts.settings().public_url))
     };
     let config = state.pools.accounts.run(job).await??;
     Ok(HttpResponse::Ok().json(EditorConfigResponse { top: config.clone(), config }))
