@@ -278,7 +278,7 @@ fn program_name(text: &str) -> Result<Option<String>, AccountsError> {
 }
 
 /// Whether a character could make a line read as another: controls, and what turns the direction or is not seen.
-const fn is_misleading(letter: char) -> bool {
+fn is_misleading(letter: char) -> bool {
     letter.is_control()
         || matches!(
             letter,
@@ -297,4 +297,9 @@ fn network(address: IpAddr) -> String {
             std::net::Ipv6Addr::from_bits(kept).to_string()
         }
     }
+}
+
+fn too_many(until: Time, now: Time) -> AccountsError {
+    let seconds = (until - now).num_seconds().saturating_add(1);
+    AccountsError::TooManyAttempts { retry_after: u64::try_from(seconds).unwrap_or(1) }
 }

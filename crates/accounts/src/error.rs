@@ -3,6 +3,8 @@
 use tollgate_domain::{Permission, window::WindowKind};
 use tollgate_store::StoreError;
 
+use crate::device::DeviceRefusal;
+
 /// What is wrong with one field of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldError {
@@ -120,6 +122,15 @@ pub enum AccountsError {
     TooManyKeys {
         /// The most that are not revoked.
         max: u32,
+    },
+    /// What a device is told instead of being let in.
+    #[error(transparent)]
+    Device(#[from] DeviceRefusal),
+    /// More attempts than are taken.
+    #[error("too many attempts: try again in {retry_after} seconds")]
+    TooManyAttempts {
+        /// Seconds to wait.
+        retry_after: u64,
     },
     /// It is not there, or not the caller's.
     #[error("there is no such {0}")]

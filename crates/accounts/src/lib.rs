@@ -16,6 +16,7 @@ pub mod admin;
 pub mod audit;
 mod change_password;
 pub mod client;
+pub mod device;
 pub mod editor;
 pub mod error;
 pub mod external;
@@ -31,6 +32,7 @@ pub mod seal;
 pub mod session;
 pub mod sign_in;
 pub mod token;
+pub mod web_session;
 
 use std::sync::Arc;
 
@@ -42,6 +44,7 @@ use tollgate_store::{Directory, Stores};
 pub use actor::Actor;
 pub use audit::By;
 pub use client::Client;
+pub use device::DeviceRefusal;
 pub use error::{AccountsError, Beyond, FieldError};
 pub use register::RegistrationPolicy;
 

@@ -122,7 +122,7 @@ impl Accounts {
     }
 }
 
-fn identity(
+pub(crate) fn identity(
     access: Access,
     session: Arc<Session>,
     user: Arc<User>,

@@ -12,11 +12,18 @@ use crate::{Accounts, AccountsError, Client, audit::By, refresh::Tokens};
 pub enum Proof {
     /// The password.
     Password(ProvedPassword),
+    /// Somebody with a session, who brought the second factor to it, approved the device whose code has this keyed hash.
+    Approved {
+        /// That hash.
+        device: [u8; 32],
+    },
 }
 
 /// A session was opened.
 #[derive(Debug)]
 pub struct LoggedIn {
+    /// The session.
+    pub session: Session,
     /// What its calls are made with.
     pub tokens: Tokens,
     /// Who logged in.
@@ -38,16 +45,18 @@ impl Accounts {
         if !user.is_active {
             return Err(AccountsError::UserDisabled);
         }
-        let password = match proof {
-            Proof::Password(password) => Some(password),
+        let (password, device) = match proof {
+            Proof::Password(password) => (Some(password), None),
+            Proof::Approved { device } => (None, Some(device)),
         };
-        self.open_session(user, password, client)
+        self.open_session(user, password, device, client)
     }
 
     fn open_session(
         &self,
         user: Arc<User>,
         password: Option<ProvedPassword>,
+        device: Option<[u8; 32]>,
         client: &Client,
     ) -> Result<Option<LoggedIn>, AccountsError> {
         let now = self.now();
@@ -63,7 +72,8 @@ impl Accounts {
         let (tokens, refresh_hash) = self.new_tokens(user.id, session.id, now)?;
         let by = By::user(user.id, client);
         let audit = vec![self.entry(&by, AuditAction::SessionLogin, AuditSubject::Session(session.id))];
-        let opened = self.stores.sessions.open(&NewSession { session, refresh_hash, password, audit })?;
-        Ok(opened.then_some(LoggedIn { tokens, user }))
+        let new = NewSession { session: session.clone(), refresh_hash, password, device, audit };
+        let opened = self.stores.sessions.open(&new)?;
+        Ok(opened.then_some(LoggedIn { session, tokens, user }))
     }
 }

@@ -53,6 +53,10 @@ actions! {
     SessionLogout => "session.logout",
     /// A session ended because a spent refresh token was presented.
     RefreshReused => "session.refresh_reused",
+    /// A user let a device in.
+    DeviceApproved => "device.approved",
+    /// A user did not let a device in.
+    DeviceDenied => "device.denied",
     /// A user changed the password.
     PasswordChanged => "password.changed",
     /// Somebody who wanted to change the password did not know the present one.

@@ -102,7 +102,9 @@ mod tests {
     #[test]
     fn what_is_no_code_is_refused() {
         let long = format!("{}WDJBMJHT", " ".repeat(64));
-        for typed in ["", "-", "WDJB-MJH", "WDJB-MJHTT", "WDJB-MJHA", "WDJB-MJH1", "WDJB_MJHT", "ẆDJBMJHT", &long] {
+        for typed in
+            ["", "-", "WDJB-MJH", "WDJB-MJHTT", "WDJB-MJHA", "WDJB-MJH1", "WDJB_MJHT", "ẆDJBMJHT", &long]
+        {
             assert_eq!(typed.parse::<UserCode>(), Err(NotACode), "{typed}");
         }
     }

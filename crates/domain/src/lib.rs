@@ -13,6 +13,7 @@
 
 pub mod audit;
 pub mod clock;
+pub mod device;
 pub mod email;
 pub mod event;
 pub mod id;
@@ -29,6 +30,7 @@ pub mod window;
 
 pub use audit::{AuditAction, AuditActor, AuditEntry, AuditHead, AuditRow, AuditSubject, Personal};
 pub use clock::{Clock, Time};
+pub use device::UserCode;
 pub use email::Email;
 pub use event::{RequestType, Tokens, UsageEvent, UsageSource};
 pub use id::{AuditId, EventId, KeyId, MailId, SessionId, UserId};

@@ -715,6 +715,8 @@ impl House {
             open_requests: Arc::clone(&events) as _,
             usage: Arc::clone(&rows) as _,
             windows: Arc::clone(&events) as _,
+            devices: Arc::new(tollgate_testkit::Absent),
+            web_sessions: Arc::new(tollgate_testkit::Absent),
             audit: Arc::new(tollgate_testkit::Absent),
             mails: Arc::clone(&rows) as _,
         };

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use actix_web::{
-    Error, HttpMessage, HttpResponse,
+    Error, HttpMessage, HttpRequest, HttpResponse,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::{
@@ -90,6 +90,12 @@ fn is_bare_failure(response: &ServiceResponse<BoxBody>) -> bool {
     let failed = status.is_client_error() || status.is_server_error();
     let foreign = response.response().error().is_some() || !response.headers().contains_key(CONTENT_TYPE);
     failed && foreign
+}
+
+/// The same for a problem that is told on a page.
+pub fn log_failure_of(request: &HttpRequest, problem: &Problem) {
+    let id = request.extensions().get::<RequestId>().cloned();
+    log_failure(problem, &id.unwrap_or_else(|| RequestId(String::new())));
 }
 
 /// The one line of a failure of ours.

@@ -9,7 +9,7 @@ pub mod form;
 pub mod layout;
 pub mod session;
 pub mod sign_in;
-pub mod sign_in_code;
+
 pub mod sign_out;
 pub mod style;
 

@@ -48,12 +48,34 @@ pub struct Problem {
     errors: Vec<FieldProblem>,
     headers: Vec<(HeaderName, HeaderValue)>,
     cause: Option<String>,
+    /// The `error` of RFC 6749 that stands beside it.
+    oauth: Option<&'static str>,
 }
 
 impl Problem {
     /// A problem with a stable code and words that say what to do.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), errors: Vec::new(), headers: Vec::new(), cause: None }
+        Self { status, code, detail: detail.into(), errors: Vec::new(), headers: Vec::new(), cause: None, oauth: None }
+    }
+
+    /// A problem of an OAuth endpoint, whose code is also its `error`.
+    pub fn oauth(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self { oauth: Some(code), ..Self::new(status, code, detail) }
+    }
+
+    /// The same at an OAuth endpoint: a request that cannot be taken is an `invalid_request`, and what does not
+    /// validate is 400 there.
+    #[must_use]
+    pub fn as_oauth(self) -> Self {
+        match self.status {
+            StatusCode::UNPROCESSABLE_ENTITY => {
+                Self { status: StatusCode::BAD_REQUEST, oauth: Some("invalid_request"), ..self }
+            }
+            status if status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS => {
+                Self { oauth: self.oauth.or(Some("invalid_request")), ..self }
+            }
+            _ => self,
+        }
     }
 
     /// Fields of the request that are wrong: 422.
@@ -113,6 +135,11 @@ impl Problem {
     /// Its stable code.
     pub const fn code(&self) -> &'static str {
         self.code
+    }
+
+    /// What is wrong and what to do, for people.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
     }
 
     /// Its status.

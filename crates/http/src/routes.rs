@@ -32,6 +32,9 @@ pub const GROUPS: [Group; 8] = [
                 .service(auth::logout::logout)
                 .service(auth::list_sessions::list_sessions)
                 .service(auth::end_session::end_session)
+                .service(auth::device_code::device_code)
+                .service(auth::device_token::device_token)
+                .service(auth::device_approve::device_approve)
                 .service(auth::change_password::change_password)
                 .service(auth::change_password::password_change)
                 .service(auth::me::me)
@@ -88,7 +91,13 @@ pub const GROUPS: [Group; 8] = [
         prefix: "",
         aliases: &[],
         routes: |group| {
-            group.service(pages::style::style);
+            group
+                .service(pages::style::style)
+                .service(pages::sign_in::sign_in_page)
+                .service(pages::sign_in::sign_in)
+                .service(pages::sign_out::sign_out)
+                .service(pages::device::device_page)
+                .service(pages::device::device);
         },
     },
 ];

@@ -50,6 +50,13 @@ pub struct HttpSettings {
     pub authentication_enabled: bool,
 }
 
+impl State {
+    /// The base of links and of pages, without a slash at its end.
+    pub fn public_url(&self) -> &str {
+        &self.accounts.settings().public_url
+    }
+}
+
 /// What every handler works with; cheap to clone.
 #[derive(Clone)]
 pub struct State {

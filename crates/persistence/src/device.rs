@@ -108,7 +108,13 @@ impl DeviceStore for Database {
                     devices::user_id.eq(Some(Id::from(code.user))),
                     devices::session_id.eq(Some(Id::from(decision.session))),
                 ))
-                .returning(WishRow::as_select())
+                .returning((
+                    devices::client,
+                    devices::ip,
+                    devices::user_agent,
+                    devices::created_at,
+                    devices::expires_at,
+                ))
                 .get_result(conn)
                 .optional()?;
             let effects = match &row {
@@ -133,9 +139,8 @@ impl DeviceStore for Database {
                 .limit(limit.into())
                 .select(device_guesses::user_id)
                 .load(conn)?;
-            let guesses =
-                diesel::delete(device_guesses::table.filter(device_guesses::user_id.eq_any(old)))
-                    .execute(conn)?;
+            let guesses = diesel::delete(device_guesses::table.filter(device_guesses::user_id.eq_any(old)))
+                .execute(conn)?;
             Ok(u64::try_from(devices.saturating_add(guesses)).unwrap_or(u64::MAX))
         })
     }
@@ -265,8 +270,11 @@ fn found(conn: &mut Conn, code: &DeviceCode, row: Option<WishRow>) -> Result<Fou
     let (user, now) = (Id::from(code.user), Ts::from(code.now));
     match guesses(conn, code.user)? {
         None => {
-            let first =
-                (device_guesses::user_id.eq(user), device_guesses::wrong.eq(1), device_guesses::since.eq(now));
+            let first = (
+                device_guesses::user_id.eq(user),
+                device_guesses::wrong.eq(1),
+                device_guesses::since.eq(now),
+            );
             diesel::insert_into(device_guesses::table).values(first).execute(conn)?;
         }
         Some((wrong, since)) => {

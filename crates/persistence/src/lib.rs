@@ -22,6 +22,7 @@ mod both;
 mod change;
 mod checkpoint;
 mod database;
+mod device;
 mod event;
 mod failure;
 mod fold;
@@ -50,6 +51,7 @@ mod types;
 mod usage;
 mod user;
 mod watch;
+mod web_session;
 mod windows;
 mod writer;
 

@@ -164,6 +164,8 @@ impl Db {
             usage: self.database.clone(),
             windows: self.database.clone(),
             mails: self.database.clone(),
+            devices: self.database.clone(),
+            web_sessions: self.database.clone(),
             audit: self.database.clone(),
         }
     }

@@ -14,7 +14,7 @@ use tollgate_domain::{Month, Time};
 use crate::{
     both::Conn,
     failure::Failure,
-    schema::{api_keys, event_streams, sessions, users},
+    schema::{api_keys, devices, event_streams, sessions, users},
     types::Id,
 };
 
@@ -104,6 +104,15 @@ pub fn lock_key(conn: &mut Conn, id: Id) -> QueryResult<()> {
 pub fn lock_session(conn: &mut Conn, id: Id) -> QueryResult<()> {
     if let Conn::Pg(conn) = conn {
         sessions::table.find(id).select(sessions::id).for_no_key_update().execute(conn)?;
+    }
+    Ok(())
+}
+
+/// Holds the device against other writers until the end of the transaction.
+pub fn lock_device(conn: &mut Conn, hash: &[u8; 32]) -> QueryResult<()> {
+    if let Conn::Pg(conn) = conn {
+        let held = devices::table.find(hash.as_slice()).select(devices::device_hash);
+        held.for_no_key_update().execute(conn)?;
     }
     Ok(())
 }

@@ -303,8 +303,53 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Id, Ts};
+
+    devices (device_hash) {
+        device_hash -> Binary,
+        user_code_hash -> Binary,
+        client -> Nullable<Text>,
+        network -> Nullable<Text>,
+        ip -> Nullable<Text>,
+        user_agent -> Nullable<Text>,
+        created_at -> Ts,
+        expires_at -> Ts,
+        pause -> Integer,
+        polled_at -> Nullable<Ts>,
+        status -> Text,
+        user_id -> Nullable<Id>,
+        session_id -> Nullable<Id>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Id, Ts};
+
+    device_guesses (user_id) {
+        user_id -> Id,
+        wrong -> Integer,
+        since -> Ts,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Id, Ts};
+
+    web_sessions (hash) {
+        hash -> Binary,
+        session_id -> Id,
+        created_at -> Ts,
+    }
+}
+
 diesel::joinable!(api_keys -> users (user_id));
 diesel::joinable!(refresh_tokens -> sessions (session_id));
+diesel::joinable!(web_sessions -> sessions (session_id));
 diesel::allow_tables_to_appear_in_same_query!(users, api_keys, key_totals);
 diesel::allow_tables_to_appear_in_same_query!(refresh_tokens, sessions);
+diesel::allow_tables_to_appear_in_same_query!(web_sessions, sessions);
 diesel::allow_tables_to_appear_in_same_query!(audit_log, audit_personal);

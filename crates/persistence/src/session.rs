@@ -9,6 +9,7 @@ use tollgate_store::{
 use crate::{
     both::{Conn, MultiBackend},
     database::{Database, Effects},
+    device,
     failure::Failure,
     password, pg,
     rows::session::SessionRow,
@@ -23,11 +24,17 @@ impl SessionStore for Database {
         let created_at = Ts::from(session.session.created_at);
         let hash = session.refresh_hash;
         let (user, password) = (Id::from(session.session.user_id), session.password.clone());
+        let (device, owner, opened_at) = (session.device, session.session.user_id, session.session.created_at);
         let audit = session.audit.clone();
         // No memory needs to forget what nobody can have asked for yet: nothing is numbered.
         self.change(move |conn| {
             if let Some(password) = &password
                 && !password::is_still(conn, user, password)?
+            {
+                return Ok((false, Effects::NONE));
+            }
+            if let Some(device) = &device
+                && !device::spend(conn, device, owner, opened_at)?
             {
                 return Ok((false, Effects::NONE));
             }

@@ -64,6 +64,10 @@ fn calls(db: &Db) -> Vec<Call> {
     let session = given::session(user);
     stores.sessions.open(&session).unwrap();
     let id = session.session.id;
+    let device = given::device();
+    stores.devices.begin(&device, 10).unwrap();
+    let (poll, code) = (given::poll(&device, given::at(1)), given::device_code(&device, user, given::at(1)));
+    let decision = given::device_decision(&device, &session, given::at(1));
     let page = PageRequest { limit: 10, after: None };
     let filter = KeyFilter { user: None, include_inactive: true, now: given::at(0) };
     let stream = stores.events.open_stream(given::at(0)).unwrap();
@@ -133,6 +137,13 @@ fn calls(db: &Db) -> Vec<Call> {
         "usage.events": |s| s.usage.events(&UsageScope::default(), 10, None);
         "windows.save": |s| s.windows.save(100, &mark_too, given::at(0));
         "windows.load": |s| s.windows.load(&mut |_| ());
+        "devices.begin": |s| s.devices.begin(&given::device(), 10);
+        "devices.poll": |s| s.devices.poll(&poll);
+        "devices.find": |s| s.devices.find(&code);
+        "devices.decide": |s| s.devices.decide(&decision);
+        "devices.forget": |s| s.devices.forget(given::at(1), given::at(1), 10);
+        "web_sessions.open": |s| s.web_sessions.open(&given::hash().0, id, given::at(1));
+        "web_sessions.by_hash": |s| s.web_sessions.by_hash(&given::hash().0);
         "mails.queue": |s| s.mails.queue(&given::mail(given::at(0)));
         "mails.take": |s| s.mails.take(given::at(0), given::at(60));
         "mails.remove": |s| s.mails.remove(waiting.id);

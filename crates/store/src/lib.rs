@@ -13,6 +13,7 @@
 
 pub mod audit;
 pub mod change;
+pub mod device;
 pub mod directory;
 pub mod error;
 pub mod event;
@@ -27,12 +28,16 @@ pub mod spool;
 pub mod suite;
 pub mod usage;
 pub mod user;
+pub mod web_session;
 pub mod windows;
 
 use std::sync::Arc;
 
 pub use audit::{AuditFilter, AuditStore, ChainedRow, ListedEntry};
 pub use change::{Change, ChangeListener, ChangeStore, Changes};
+pub use device::{
+    Begun, DeviceCode, DeviceDecision, DeviceStore, DeviceWish, FoundDevice, NewDevice, Poll, Polled,
+};
 pub use directory::{Directory, Lookup};
 pub use error::StoreError;
 pub use event::{EventStore, Folded, Mark, StreamId};
@@ -45,6 +50,7 @@ pub use session::{ListedSession, NewSession, ProvedPassword, Rotated, Rotation, 
 pub use spool::{SpoolDepth, SpoolStore};
 pub use usage::{KeyTotals, LogMark, LogPage, Stats, Totals, UsageScope, UsageStore};
 pub use user::{Credentials, NewUser, PasswordChange, UserStore};
+pub use web_session::WebSessionStore;
 pub use windows::{SavedWindows, WindowStore};
 
 /// A change to one record, applied to what its transaction has read. It may run more than once.
@@ -71,6 +77,10 @@ pub struct Stores {
     pub windows: Arc<dyn WindowStore>,
     /// Mails that wait to be sent.
     pub mails: Arc<dyn MailStore>,
+    /// Devices that ask to be signed in.
+    pub devices: Arc<dyn DeviceStore>,
+    /// Sessions of browsers.
+    pub web_sessions: Arc<dyn WebSessionStore>,
     /// The audit log.
     pub audit: Arc<dyn AuditStore>,
 }

@@ -22,6 +22,8 @@ pub struct NewSession {
     pub refresh_hash: [u8; 32],
     /// The password by which it is opened, where it is by one.
     pub password: Option<ProvedPassword>,
+    /// The keyed hash of the code of an approved device that is let in by it, once.
+    pub device: Option<[u8; 32]>,
     /// What the audit log tells of it.
     pub audit: Vec<AuditEntry>,
 }

@@ -1,7 +1,10 @@
 //! Stores that are away.
 
-use tollgate_domain::{AuditEntry, AuditHead, UserId};
-use tollgate_store::{AuditFilter, AuditStore, ChainedRow, ListedEntry, StoreError};
+use tollgate_domain::{AuditEntry, AuditHead, Session, SessionId, Time, UserId};
+use tollgate_store::{
+    AuditFilter, AuditStore, Begun, ChainedRow, DeviceCode, DeviceDecision, DeviceStore, FoundDevice, ListedEntry,
+    NewDevice, Poll, Polled, StoreError, WebSessionStore,
+};
 
 /// Every port that a test's own stores need to have and nobody is to ask: all that it says is `Unavailable`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -25,6 +28,33 @@ impl AuditStore for Absent {
         absent()
     }
     fn erase(&self, _: UserId, _: u32) -> Result<u64, StoreError> {
+        absent()
+    }
+}
+
+impl DeviceStore for Absent {
+    fn begin(&self, _: &NewDevice, _: u32) -> Result<Begun, StoreError> {
+        absent()
+    }
+    fn poll(&self, _: &Poll) -> Result<Polled, StoreError> {
+        absent()
+    }
+    fn find(&self, _: &DeviceCode) -> Result<FoundDevice, StoreError> {
+        absent()
+    }
+    fn decide(&self, _: &DeviceDecision) -> Result<FoundDevice, StoreError> {
+        absent()
+    }
+    fn forget(&self, _: Time, _: Time, _: u32) -> Result<u64, StoreError> {
+        absent()
+    }
+}
+
+impl WebSessionStore for Absent {
+    fn open(&self, _: &[u8; 32], _: SessionId, _: Time) -> Result<bool, StoreError> {
+        absent()
+    }
+    fn by_hash(&self, _: &[u8; 32]) -> Result<Option<Session>, StoreError> {
         absent()
     }
 }

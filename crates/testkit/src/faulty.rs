@@ -2,6 +2,7 @@
 
 mod audit;
 mod change;
+mod device;
 mod event;
 mod key;
 mod mail;
@@ -10,6 +11,7 @@ mod session;
 mod spool;
 mod usage;
 mod user;
+mod web_session;
 mod windows;
 
 use std::{
@@ -50,6 +52,13 @@ const METHODS: &[&str] = &[
     "sessions.end",
     "sessions.end_all",
     "sessions.forget",
+    "devices.begin",
+    "devices.poll",
+    "devices.find",
+    "devices.decide",
+    "devices.forget",
+    "web_sessions.open",
+    "web_sessions.by_hash",
     "audit.note",
     "audit.list",
     "audit.rows",
@@ -153,6 +162,8 @@ impl Faulty {
             open_requests: faulty.around(&stores.open_requests),
             usage: faulty.around(&stores.usage),
             windows: faulty.around(&stores.windows),
+            devices: faulty.around(&stores.devices),
+            web_sessions: faulty.around(&stores.web_sessions),
             audit: faulty.around(&stores.audit),
             mails: faulty.around(&stores.mails),
         };

@@ -31,6 +31,10 @@ pub struct Body<T>(pub T);
 #[derive(Debug)]
 pub struct JsonOrForm<T>(pub T);
 
+/// A form.
+#[derive(Debug)]
+pub struct Form<T>(pub T);
+
 /// A JSON body, or none: then what stands for nothing said.
 #[derive(Debug)]
 pub struct MaybeBody<T>(pub T);
@@ -63,6 +67,21 @@ impl<T: DeserializeOwned> FromRequest for JsonOrForm<T> {
                 kind if is_json(kind) => json(&read(&request, payload).await?).map(Self),
                 kind if kind.eq_ignore_ascii_case(FORM) => form(&read(&request, payload).await?).map(Self),
                 _ => Err(Problem::wrong_media_type(&format!("{JSON} or {FORM}"))),
+            }
+        })
+    }
+}
+
+impl<T: DeserializeOwned> FromRequest for Form<T> {
+    type Error = Problem;
+    type Future = Extracting<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            match request.content_type().eq_ignore_ascii_case(FORM) {
+                true => form(&read(&request, payload).await?).map(Self),
+                false => Err(Problem::wrong_media_type(FORM)),
             }
         })
     }

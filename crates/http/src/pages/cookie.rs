@@ -83,7 +83,10 @@ mod tests {
             Cookie::clear(Cookie::Form, HTTPS),
             "__Host-tollgate-form=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax; Secure"
         );
-        assert_eq!(Cookie::Session.set(HTTP, "v", 60), "tollgate=v; Path=/; Max-Age=60; HttpOnly; SameSite=Lax");
+        assert_eq!(
+            Cookie::Session.set(HTTP, "v", 60),
+            "tollgate=v; Path=/; Max-Age=60; HttpOnly; SameSite=Lax"
+        );
     }
 
     #[test]

@@ -239,9 +239,13 @@ mod tests {
 
     #[test]
     fn ages_are_told_in_words() {
-        for (seconds, words) in
-            [(-5, "just now"), (1, "just now"), (59, "59 seconds ago"), (60, "1 minute ago"), (599, "9 minutes ago")]
-        {
+        for (seconds, words) in [
+            (-5, "just now"),
+            (1, "just now"),
+            (59, "59 seconds ago"),
+            (60, "1 minute ago"),
+            (599, "9 minutes ago"),
+        ] {
             assert_eq!(age(TimeDelta::seconds(seconds)), words);
         }
     }

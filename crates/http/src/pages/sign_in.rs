@@ -17,7 +17,7 @@ use serde::Deserialize;
 use tollgate_accounts::{AccountsError, login::Login, sign_in::LoggedIn};
 use tollgate_domain::device::UserCode;
 
-use super::{PageForm, PageSession, cookie::Cookie, device, form, layout, sign_in_code};
+use super::{PageForm, PageSession, cookie::Cookie, device, form, layout};
 use crate::{extract::client_of, problem::Problem, state::State};
 
 /// What of an address is kept for the next try.
@@ -129,12 +129,6 @@ pub async fn sign_in(
     let wish = Login { email, password };
     let refused = match state.pools.hash.run(move || accounts.login(&wish, &client)).await {
         Ok(Ok(logged_in)) => return finish(&state, &request, logged_in, next).await,
-        Ok(Err(AccountsError::MfaRequired { mfa_token })) => {
-            return with_form(&state, &request, |token| {
-                let body = sign_in_code::fields(token, next, mfa_token.expose_secret(), None);
-                layout::answer(StatusCode::OK, sign_in_code::TITLE, body)
-            });
-        }
         Ok(Err(error)) => Problem::from(error),
         Err(problem) => problem.into(),
     };
@@ -181,7 +175,8 @@ pub(super) fn with_form(
 ) -> HttpResponse {
     let url = state.public_url();
     // One that is there already stays: another window may show a form that is bound to it.
-    let present = Cookie::Form.of(request, url).filter(|cookie| tollgate_accounts::web_session::is_cookie(cookie));
+    let present =
+        Cookie::Form.of(request, url).filter(|cookie| tollgate_accounts::web_session::is_cookie(cookie));
     let cookie = present.map_or_else(|| state.accounts.new_cookie(), SecretString::from);
     let mut answer = answer(form::token(state, cookie.expose_secret()));
     let set = Cookie::set_form(url, cookie.expose_secret());

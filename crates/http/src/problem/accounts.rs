@@ -38,6 +38,10 @@ impl From<AccountsError> for Problem {
             AccountsError::UserDisabled => Self::new(StatusCode::UNAUTHORIZED, "user_disabled", said),
             AccountsError::Beyond(beyond) => beyond.into(),
             AccountsError::TooManyKeys { .. } => Self::new(StatusCode::CONFLICT, "too_many_keys", said),
+            AccountsError::TooManyAttempts { retry_after } => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", said).retry_after(retry_after)
+            }
+            AccountsError::Device(refusal) => Self::oauth(StatusCode::BAD_REQUEST, refusal.code(), said),
             AccountsError::NotFound(what) => Self::not_found(what),
             AccountsError::NoPassword | AccountsError::AmbiguousPrefix(_) => {
                 Self::new(StatusCode::CONFLICT, "conflict", said)

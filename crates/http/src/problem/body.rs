@@ -42,9 +42,20 @@ pub struct ProblemBody {
     /// Which fields are wrong, where the request did not validate.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldProblem>,
-    /// The same for OpenAI's clients, under `/v1/`.
+    /// The same for OpenAI's clients, under `/v1/`; where OAuth's clients call, the name that RFC 6749 gives it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<OpenAiError>,
+    error: Option<OtherError>,
+}
+
+/// An error as other protocols' clients read it.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum OtherError {
+    /// OpenAI's.
+    OpenAi(OpenAiError),
+    /// OAuth's, such as `authorization_pending`.
+    #[schema(value_type = String)]
+    OAuth(&'static str),
 }
 
 /// An error as OpenAI's clients read it.
@@ -80,7 +91,10 @@ pub fn write(
         code: problem.code,
         request_id: request_id.map(str::to_owned),
         errors: problem.errors.clone(),
-        error: openai.then(|| openai_error(problem)),
+        error: match openai {
+            true => Some(OtherError::OpenAi(openai_error(problem))),
+            false => problem.oauth.map(OtherError::OAuth),
+        },
     };
     // A struct of texts and numbers always serialises.
     let text = serde_json::to_vec(&body).unwrap_or_default();

@@ -302,6 +302,8 @@ pub fn stores(told: Told) -> Stores {
         usage: away.clone(),
         windows: away.clone(),
         mails: away,
+        devices: Arc::new(tollgate_testkit::Absent),
+        web_sessions: Arc::new(tollgate_testkit::Absent),
         audit: Arc::new(tollgate_testkit::Absent),
     }
 }

@@ -1,5 +1,6 @@
 //! Rows, and how they become what the domain knows. A row that cannot be read is `Corrupt`, never a panic.
 
+pub mod device;
 pub mod event;
 pub mod key;
 pub mod new_event;

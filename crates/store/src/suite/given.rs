@@ -15,7 +15,7 @@ use tollgate_domain::{
     limit::KeyLimits, random,
 };
 
-use crate::{Folded, NewKey, NewMail, NewSession, NewUser, PasswordChange, Rotation, Stores};
+use crate::{DeviceCode, DeviceDecision, DeviceWish, Folded, NewDevice, NewKey, NewMail, NewSession, NewUser, PasswordChange, Poll, Rotation, Stores};
 
 /// How long a case waits for an append: longer than any takes.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -148,7 +148,38 @@ pub fn session(user: UserId) -> NewSession {
         ip: Some("192.0.2.1".to_owned()),
         user_agent: Some("curl/8".to_owned()),
     };
-    NewSession { session, refresh_hash: random::bytes(&Numbers), password: None, audit: Vec::new() }
+    NewSession { session, refresh_hash: random::bytes(&Numbers), password: None, device: None, audit: Vec::new() }
+}
+
+/// A device that asks for ten minutes.
+pub fn device() -> NewDevice {
+    let wish = DeviceWish {
+        client: Some("An Editor".to_owned()),
+        ip: Some("192.0.2.1".to_owned()),
+        user_agent: Some("curl/8".to_owned()),
+        created_at: at(0),
+        expires_at: at(600),
+    };
+    let (device_hash, user_code_hash) = (random::bytes(&Numbers), random::bytes(&Numbers));
+    NewDevice { device_hash, user_code_hash, wish, network: Some("192.0.2.1".to_owned()), interval: 5 }
+}
+
+/// That device's question at `now`.
+pub fn poll(device: &NewDevice, now: Time) -> Poll {
+    let tolerance = TimeDelta::milliseconds(500);
+    Poll { device: device.device_hash, client: None, now, tolerance, slower_by: 5, slowest: 15 }
+}
+
+/// `user` names that device's code at `now`, and has three guesses in a minute.
+pub fn device_code(device: &NewDevice, user: UserId, now: Time) -> DeviceCode {
+    let hashes = vec![random::bytes(&Numbers), device.user_code_hash];
+    DeviceCode { hashes, user, now, max_guesses: 3, guesses_within: TimeDelta::minutes(1) }
+}
+
+/// Lets that device in, in `session`.
+pub fn device_decision(device: &NewDevice, session: &NewSession, now: Time) -> DeviceDecision {
+    let code = device_code(device, session.session.user_id, now);
+    DeviceDecision { code, session: session.session.id, approve: true, audit: Vec::new() }
 }
 
 /// Spends the first refresh token of `session` at `now`, forgiving for ten seconds.

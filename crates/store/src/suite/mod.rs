@@ -18,6 +18,7 @@
 #![expect(clippy::unwrap_used, reason = "a case that cannot go on has failed")]
 
 pub mod change;
+pub mod device;
 pub mod event;
 pub mod given;
 pub mod key;
@@ -28,6 +29,7 @@ pub mod refresh;
 pub mod session;
 pub mod usage;
 pub mod user;
+pub mod web_session;
 pub mod windows;
 
 /// Calls the macro `$case` with the noun and the name of every case.
@@ -76,6 +78,23 @@ macro_rules! suite {
         $case!(refresh, of_refreshes_at_once_one_counts);
         $case!(refresh, a_refresh_and_an_end_at_once_leave_nothing_open);
         $case!(refresh, what_nobody_can_use_is_forgotten_in_pieces);
+
+        $case!(device, a_device_is_found_by_its_code_until_it_expires);
+        $case!(device, a_code_is_shown_once_and_a_network_asks_so_often);
+        $case!(device, who_asks_too_early_waits_longer);
+        $case!(device, a_device_is_told_what_was_decided_until_it_expires);
+        $case!(device, a_device_keeps_its_programs_name);
+        $case!(device, a_device_is_decided_once);
+        $case!(device, an_approved_device_opens_one_session);
+        $case!(device, of_exchanges_at_once_one_counts);
+        $case!(device, who_signs_out_takes_the_approval_back);
+        $case!(device, guesses_are_counted_by_user);
+        $case!(device, of_guesses_at_once_so_many_are_answered);
+        $case!(device, old_devices_and_guesses_are_forgotten_in_pieces);
+
+        $case!(web_session, a_cookie_stands_for_its_session_in_place_of_a_refresh_token);
+        $case!(web_session, a_session_that_is_over_gets_no_cookie);
+        $case!(web_session, a_cookie_is_forgotten_with_its_session);
 
         $case!(change, each_write_says_what_changed);
         $case!(change, numbers_follow_commits_without_gaps);
@@ -127,8 +146,9 @@ macro_rules! suite {
 
 #[cfg(test)]
 mod tests {
-    const FILES: [(&str, &str); 11] = [
+    const FILES: [(&str, &str); 13] = [
         ("change", include_str!("change.rs")),
+        ("device", include_str!("device.rs")),
         ("event", include_str!("event.rs")),
         ("key", include_str!("key.rs")),
         ("log", include_str!("log.rs")),
@@ -138,6 +158,7 @@ mod tests {
         ("session", include_str!("session.rs")),
         ("usage", include_str!("usage.rs")),
         ("user", include_str!("user.rs")),
+        ("web_session", include_str!("web_session.rs")),
         ("windows", include_str!("windows.rs")),
     ];
 

@@ -73,7 +73,8 @@ pub async fn login(
 }
 
 impl LoginResponse {
-    fn new(logged_in: &LoggedIn, now: Time) -> Self {
+    /// The session that was opened, at `now`.
+    pub fn new(logged_in: &LoggedIn, now: Time) -> Self {
         Self { tokens: TokensView::from(&logged_in.tokens), user: UserView::new(&logged_in.user, now) }
     }
 }
