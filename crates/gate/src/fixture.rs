@@ -717,6 +717,7 @@ impl House {
             windows: Arc::clone(&events) as _,
             devices: Arc::new(tollgate_testkit::Absent),
             web_sessions: Arc::new(tollgate_testkit::Absent),
+            external_identities: Arc::new(tollgate_testkit::Absent),
             audit: Arc::new(tollgate_testkit::Absent),
             mails: Arc::clone(&rows) as _,
         };

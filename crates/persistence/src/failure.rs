@@ -34,7 +34,7 @@ impl From<Failure> for StoreError {
 }
 
 /// What must be unique: the constraint on Postgres, the columns in SQLite's message, the noun, the field.
-const UNIQUE: [(&str, &str, &str, &str); 9] = [
+const UNIQUE: [(&str, &str, &str, &str); 10] = [
     ("users_email_key", "users.email", "user", "email"),
     ("users_external_id_key", "users.external_id", "user", "external_id"),
     ("users_pkey", "users.id", "user", "id"),
@@ -43,6 +43,12 @@ const UNIQUE: [(&str, &str, &str, &str); 9] = [
     ("api_keys_pkey", "api_keys.id", "key", "id"),
     ("sessions_pkey", "sessions.id", "session", "id"),
     ("devices_user_code_hash_key", "devices.user_code_hash", "device", "user_code"),
+    (
+        "external_identities_pkey",
+        "external_identities.issuer, external_identities.subject",
+        "external_identity",
+        "subject",
+    ),
     ("refresh_tokens_pkey", "refresh_tokens.hash", "session", "refresh_token"),
 ];
 

@@ -24,6 +24,7 @@ mod checkpoint;
 mod database;
 mod device;
 mod event;
+mod external_identity;
 mod failure;
 mod fold;
 mod key;

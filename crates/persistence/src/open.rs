@@ -166,6 +166,7 @@ impl Db {
             mails: self.database.clone(),
             devices: self.database.clone(),
             web_sessions: self.database.clone(),
+            external_identities: self.database.clone(),
             audit: self.database.clone(),
         }
     }

@@ -144,6 +144,15 @@ fn calls(db: &Db) -> Vec<Call> {
         "devices.forget": |s| s.devices.forget(given::at(1), given::at(1), 10);
         "web_sessions.open": |s| s.web_sessions.open(&given::hash().0, id, given::at(1));
         "web_sessions.by_hash": |s| s.web_sessions.by_hash(&given::hash().0);
+        "external_identities.user": |s| s.external_identities.user("i", "s");
+        "external_identities.create_user": |s| {
+            let new = given::user();
+            let key = given::key(new.user.id);
+            let identity = given::identity(new.user.id);
+            s.external_identities.create_user(&new, &key, &identity, &[])
+        };
+        "external_identities.link": |s| s.external_identities.link(&given::identity(user), 10, &[]);
+        "external_identities.list": |s| s.external_identities.list(user);
         "mails.queue": |s| s.mails.queue(&given::mail(given::at(0)));
         "mails.take": |s| s.mails.take(given::at(0), given::at(60));
         "mails.remove": |s| s.mails.remove(waiting.id);

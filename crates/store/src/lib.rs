@@ -17,6 +17,7 @@ pub mod device;
 pub mod directory;
 pub mod error;
 pub mod event;
+pub mod external_identity;
 pub mod freshness;
 pub mod key;
 pub mod mail;
@@ -41,6 +42,7 @@ pub use device::{
 pub use directory::{Directory, Lookup};
 pub use error::StoreError;
 pub use event::{EventStore, Folded, Mark, StreamId};
+pub use external_identity::{ExternalIdentityStore, Link, LinkedIdentity};
 pub use freshness::Freshness;
 pub use key::{EditorKey, KeyFilter, KeyStore, ListedKey, NewKey};
 pub use mail::{DueMail, MailStore, NewMail};
@@ -81,6 +83,8 @@ pub struct Stores {
     pub devices: Arc<dyn DeviceStore>,
     /// Sessions of browsers.
     pub web_sessions: Arc<dyn WebSessionStore>,
+    /// Identities that other issuers vouch for.
+    pub external_identities: Arc<dyn ExternalIdentityStore>,
     /// The audit log.
     pub audit: Arc<dyn AuditStore>,
 }

@@ -1,10 +1,7 @@
 //! Stores that are away.
 
-use tollgate_domain::{AuditEntry, AuditHead, Session, SessionId, Time, UserId};
-use tollgate_store::{
-    AuditFilter, AuditStore, Begun, ChainedRow, DeviceCode, DeviceDecision, DeviceStore, FoundDevice, ListedEntry,
-    NewDevice, Poll, Polled, StoreError, WebSessionStore,
-};
+use tollgate_domain::{AuditEntry, AuditHead, Session, SessionId, Time, User, UserId};
+use tollgate_store::{AuditFilter, AuditStore, Begun, ChainedRow, DeviceCode, DeviceDecision, DeviceStore, ExternalIdentityStore, FoundDevice, Link, LinkedIdentity, ListedEntry, NewDevice, NewKey, NewUser, Poll, Polled, StoreError, WebSessionStore};
 
 /// Every port that a test's own stores need to have and nobody is to ask: all that it says is `Unavailable`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -12,6 +9,27 @@ pub struct Absent;
 
 fn absent<T>() -> Result<T, StoreError> {
     Err(StoreError::unavailable("this test has no such store"))
+}
+
+impl ExternalIdentityStore for Absent {
+    fn user(&self, _: &str, _: &str) -> Result<Option<User>, StoreError> {
+        absent()
+    }
+    fn create_user(
+        &self,
+        _: &NewUser,
+        _: &NewKey,
+        _: &LinkedIdentity,
+        _: &[AuditEntry],
+    ) -> Result<(), StoreError> {
+        absent()
+    }
+    fn link(&self, _: &LinkedIdentity, _: u32, _: &[AuditEntry]) -> Result<Link, StoreError> {
+        absent()
+    }
+    fn list(&self, _: UserId) -> Result<Vec<LinkedIdentity>, StoreError> {
+        absent()
+    }
 }
 
 impl AuditStore for Absent {

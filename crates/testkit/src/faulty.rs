@@ -4,6 +4,7 @@ mod audit;
 mod change;
 mod device;
 mod event;
+mod external_identity;
 mod key;
 mod mail;
 mod open_request;
@@ -74,6 +75,10 @@ const METHODS: &[&str] = &[
     "open_requests.keep",
     "open_requests.kept",
     "open_requests.forget",
+    "external_identities.user",
+    "external_identities.create_user",
+    "external_identities.link",
+    "external_identities.list",
     "spool.append",
     "spool.oldest",
     "spool.remove",
@@ -164,6 +169,7 @@ impl Faulty {
             windows: faulty.around(&stores.windows),
             devices: faulty.around(&stores.devices),
             web_sessions: faulty.around(&stores.web_sessions),
+            external_identities: faulty.around(&stores.external_identities),
             audit: faulty.around(&stores.audit),
             mails: faulty.around(&stores.mails),
         };

@@ -304,6 +304,7 @@ pub fn stores(told: Told) -> Stores {
         mails: away,
         devices: Arc::new(tollgate_testkit::Absent),
         web_sessions: Arc::new(tollgate_testkit::Absent),
+        external_identities: Arc::new(tollgate_testkit::Absent),
         audit: Arc::new(tollgate_testkit::Absent),
     }
 }

@@ -15,7 +15,7 @@ use tollgate_domain::{
     limit::KeyLimits, random,
 };
 
-use crate::{DeviceCode, DeviceDecision, DeviceWish, Folded, NewDevice, NewKey, NewMail, NewSession, NewUser, PasswordChange, Poll, Rotation, Stores};
+use crate::{DeviceCode, DeviceDecision, DeviceWish, Folded, LinkedIdentity, NewDevice, NewKey, NewMail, NewSession, NewUser, PasswordChange, Poll, Rotation, Stores};
 
 /// How long a case waits for an append: longer than any takes.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -200,6 +200,12 @@ pub fn mail(time: Time) -> NewMail {
     let sealed = random::bytes::<32>(&Numbers).to_vec();
     let id = MailId::new(time, &Numbers);
     NewMail { id, sealed, queued_at: time, give_up_at: time + TimeDelta::days(1) }
+}
+
+/// An identity of `user`'s that nobody else has.
+pub fn identity(user: UserId) -> LinkedIdentity {
+    let issuer = "https://login.example.com".to_owned();
+    LinkedIdentity { issuer, subject: UserId::new(at(0), &Numbers).to_string(), user_id: user, created_at: at(0) }
 }
 
 /// A chat of 100 tokens in and 50 out, admitted and answered well at `time`.

@@ -20,6 +20,7 @@
 pub mod change;
 pub mod device;
 pub mod event;
+pub mod external_identity;
 pub mod given;
 pub mod key;
 pub mod log;
@@ -111,6 +112,12 @@ macro_rules! suite {
         $case!(event, a_late_group_is_folded_once);
         $case!(event, old_streams_retire_when_all_is_folded);
 
+        $case!(external_identity, an_identity_finds_its_user);
+        $case!(external_identity, a_user_with_an_identity_is_made_whole_or_not_at_all);
+        $case!(external_identity, an_identity_is_one_users);
+        $case!(external_identity, of_users_made_at_once_for_an_identity_one_is);
+        $case!(external_identity, links_at_once_keep_to_the_limit);
+
         $case!(open_request, an_open_request_is_kept_whole_and_at_its_latest);
         $case!(open_request, open_requests_are_forgotten_one_by_one);
 
@@ -146,10 +153,11 @@ macro_rules! suite {
 
 #[cfg(test)]
 mod tests {
-    const FILES: [(&str, &str); 13] = [
+    const FILES: [(&str, &str); 14] = [
         ("change", include_str!("change.rs")),
         ("device", include_str!("device.rs")),
         ("event", include_str!("event.rs")),
+        ("external_identity", include_str!("external_identity.rs")),
         ("key", include_str!("key.rs")),
         ("log", include_str!("log.rs")),
         ("mail", include_str!("mail.rs")),
