@@ -1,0 +1,3 @@
+DROP TABLE mfa_tokens;
+DROP TABLE backup_codes;
+DROP TABLE second_factors;
