@@ -8,7 +8,7 @@ use clap::{
 };
 use clap_complete::Shell;
 use secrecy::SecretString;
-use tollgate_domain::{Permissions, Tier, limit::MAX_LIMIT};
+use tollgate_domain::{Permissions, Tier, UserId, limit::MAX_LIMIT};
 
 use crate::{error::USAGE, output};
 
@@ -49,6 +49,9 @@ pub enum Command {
     /// Users
     #[command(subcommand)]
     Users(Users),
+    /// The audit log: who did what to accounts, sessions and keys
+    #[command(subcommand)]
+    Audit(Audit),
     /// The database
     #[command(subcommand)]
     Db(Db),
@@ -97,6 +100,29 @@ pub enum Users {
         #[arg(value_parser = tier())]
         tier: Tier,
     },
+}
+
+/// The audit log.
+#[derive(Debug, Subcommand)]
+pub enum Audit {
+    /// Lists entries, newest first
+    List(AuditList),
+    /// Checks the whole log, and names the first row that was changed, moved or cut off
+    Verify,
+}
+
+/// Flags of `audit list`.
+#[derive(Debug, Args)]
+pub struct AuditList {
+    /// Only entries with this action, such as session.login_failed
+    #[arg(long)]
+    pub action: Option<String>,
+    /// Only entries whose actor or subject has this id
+    #[arg(long, value_name = "ID")]
+    pub about: Option<UserId>,
+    /// At most so many entries
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub limit: u32,
 }
 
 /// The database.

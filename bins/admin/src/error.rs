@@ -1,8 +1,8 @@
 //! What can go wrong, in words that say what happened and what to do.
 
-use std::{error::Error, fmt::Write as _, io, process::ExitCode};
+use std::{error::Error, fmt::Write as _, io, path::PathBuf, process::ExitCode};
 
-use tollgate_accounts::AccountsError;
+use tollgate_accounts::{AccountsError, audit::verify::Fault};
 use tollgate_config::Problems;
 use tollgate_persistence::OpenError;
 use tollgate_store::StoreError;
@@ -75,6 +75,24 @@ pub enum AdminError {
     /// No password could be had.
     #[error("{0}")]
     Password(String),
+    /// The head of the audit log outside the database cannot be read.
+    #[error("the head of the audit log cannot be read from {at}: {error}")]
+    OutsideHead {
+        /// The file.
+        at: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// The audit log is not as it was written.
+    #[error(
+        "{fault}; the {good} rows before it are as they were written\nSomebody changed the database behind Tollgate's back, or it is an older backup."
+    )]
+    AuditBroken {
+        /// The first row that is not.
+        fault: Fault,
+        /// Rows before it.
+        good: i64,
+    },
     /// Standard output does not take the result.
     #[error("the output could not be written: {0}")]
     Output(io::Error),

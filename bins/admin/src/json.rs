@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tollgate_accounts::admin::Provisioned;
 use tollgate_domain::{ApiKey, Email, Month, Tier, Time, User};
-use tollgate_store::{KeyTotals, ListedKey};
+use tollgate_store::{KeyTotals, ListedEntry, ListedKey};
 
 use crate::{error::AdminError, output};
 
@@ -24,31 +24,83 @@ fn text(value: &impl Serialize) -> Result<String, AdminError> {
 /// the same as the first, so its text is kept until the end.
 pub struct List<W: Write> {
     out: W,
-    also: &'static str,
+    also: Option<&'static str>,
     copy: String,
+    begun: bool,
 }
 
 impl<W: Write> List<W> {
     /// Begins a list on `out`.
     pub fn begin(mut out: W, also: &'static str) -> Result<Self, AdminError> {
         write!(out, "{{\"items\":[").map_err(AdminError::Output)?;
-        Ok(Self { out, also, copy: String::new() })
+        Ok(Self { out, also: Some(also), copy: String::new(), begun: false })
+    }
+
+    /// Begins a list without a second array.
+    pub fn begin_plain(out: W) -> Result<Self, AdminError> {
+        Ok(Self { also: None, ..Self::begin(out, "")? })
     }
 
     /// One more item.
     pub fn item(&mut self, item: &impl Serialize) -> Result<(), AdminError> {
-        let from = self.copy.len();
-        self.copy.push_str(if from == 0 { "\n" } else { ",\n" });
-        self.copy.push_str(&text(item)?);
-        let new = self.copy.get(from..).unwrap_or_default();
-        self.out.write_all(new.as_bytes()).map_err(AdminError::Output)
+        let item = format!("{}{}", if self.begun { ",\n" } else { "\n" }, text(item)?);
+        self.begun = true;
+        if self.also.is_some() {
+            self.copy.push_str(&item);
+        }
+        self.out.write_all(item.as_bytes()).map_err(AdminError::Output)
     }
 
     /// Ends the list.
     pub fn end(mut self) -> Result<(), AdminError> {
-        writeln!(self.out, "],\"{}\":[{}],\"next_cursor\":null}}", self.also, self.copy)
+        let second = self.also.map(|name| format!("\"{name}\":[{}],", self.copy)).unwrap_or_default();
+        writeln!(self.out, "],{second}\"next_cursor\":null}}")
             .and_then(|()| self.out.flush())
             .map_err(AdminError::Output)
+    }
+}
+
+/// An entry of the audit log.
+#[derive(Debug, Serialize)]
+pub struct EntryView<'a> {
+    id: String,
+    time: String,
+    actor: &'a str,
+    actor_kind: Option<&'a str>,
+    action: &'a str,
+    subject: Option<&'a str>,
+    subject_kind: Option<&'a str>,
+    ip: Option<&'a str>,
+    user_agent: Option<&'a str>,
+    email: Option<&'a str>,
+}
+
+impl<'a> EntryView<'a> {
+    /// An entry as it is listed.
+    pub fn new(entry: &'a ListedEntry) -> Self {
+        let (actor_kind, actor) = parts(&entry.row.actor);
+        let (subject_kind, subject) = parts(&entry.row.subject);
+        let beside = entry.personal.as_ref();
+        Self {
+            id: entry.row.id.to_string(),
+            time: time(entry.row.at),
+            actor,
+            actor_kind,
+            action: &entry.row.action,
+            subject: Some(subject).filter(|subject| !subject.is_empty()),
+            subject_kind,
+            ip: beside.and_then(|beside| beside.ip.as_deref()),
+            user_agent: beside.and_then(|beside| beside.user_agent.as_deref()),
+            email: beside.and_then(|beside| beside.email.as_deref()),
+        }
+    }
+}
+
+/// `<kind>:<id>` taken apart; what has no kind stays whole.
+fn parts(text: &str) -> (Option<&str>, &str) {
+    match text.split_once(':') {
+        Some((kind, id)) => (Some(kind), id),
+        None => (None, text),
     }
 }
 

@@ -8,6 +8,7 @@ mod find;
 mod json;
 mod output;
 mod password;
+mod progress;
 mod table;
 mod wire;
 

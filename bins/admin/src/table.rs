@@ -140,6 +140,11 @@ pub fn day(time: Time) -> String {
     time.format("%Y-%m-%d").to_string()
 }
 
+/// A time to the second, in UTC.
+pub fn second(time: Time) -> String {
+    time.format("%Y-%m-%d %H:%M:%S").to_string()
+}
+
 /// A time to the minute, in UTC.
 pub fn minute(time: Time) -> String {
     time.format("%Y-%m-%d %H:%M").to_string()

@@ -4,13 +4,13 @@ use std::{path::PathBuf, sync::Arc};
 
 use chrono::TimeDelta;
 use secrecy::ExposeSecret;
-use tollgate_accounts::{Accounts, AccountsError, AccountsSettings, RegistrationPolicy};
+use tollgate_accounts::{Accounts, AccountsError, AccountsSettings, AttemptLimits, RegistrationPolicy};
 use tollgate_config::{
     Config, DatabaseUrl, Loaded, RegistrationMode, Sources, ensure_secrets,
     system::{OsRandomness, SystemClock},
 };
 use tollgate_domain::{Clock, Pepper};
-use tollgate_persistence::{Check, Db, OpenError, Settings, Url};
+use tollgate_persistence::{Check, Db, OpenError, OutsideHead, Settings, Url};
 use tollgate_store::Directory;
 
 use crate::{error::AdminError, output};
@@ -57,6 +57,11 @@ pub fn accounts(mut loaded: Loaded) -> Result<Accounts, AdminError> {
     let db = Db::open(&settings, Arc::clone(&directory) as _, Arc::clone(&clock))?;
     let random = Arc::new(OsRandomness);
     Ok(Accounts::new(settings_of_accounts(&config)?, db.stores(), directory, clock, random)?)
+}
+
+/// Where the server keeps the head of the audit log outside the database.
+pub fn outside_head(config: &Config) -> OutsideHead {
+    OutsideHead::in_folder(&config.server.data_dir)
 }
 
 /// How the configured database is.
@@ -107,13 +112,13 @@ fn settings_of_accounts(config: &Config) -> Result<AccountsSettings, AdminError>
         key_prefix: config.keys.prefix.clone(),
         max_keys_per_user: config.keys.max_per_user,
         tiers: config.tiers,
+        require_verified_email: config.registration.require_verified_email,
         registration: match config.registration.mode {
-            RegistrationMode::Open if config.registration.require_verified_email => {
-                RegistrationPolicy::VerifiedOnly
-            }
             RegistrationMode::Open => RegistrationPolicy::Open,
             RegistrationMode::Invite => RegistrationPolicy::InviteOnly,
             RegistrationMode::Closed => RegistrationPolicy::Closed,
         },
+        // Nobody logs in here.
+        attempts: AttemptLimits::default(),
     })
 }

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "abort-points")]
 mod abort;
+mod audit_head;
 mod catalogue;
 mod cli;
 mod error;

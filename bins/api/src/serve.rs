@@ -18,12 +18,13 @@ use tollgate_http::{
     server::{self, Serving},
     waiting::Answering,
 };
-use tollgate_persistence::{LockError, ServerLock, Standing};
+use tollgate_persistence::{LockError, OutsideHead, ServerLock, Standing};
 use tollgate_store::{Directory, Freshness, Stores};
 use tollgate_telemetry::Metrics;
 use tollgate_usage::Recorder;
 
 use crate::{
+    audit_head,
     error::StartError,
     greeting,
     jobs::Jobs,
@@ -43,6 +44,10 @@ const LOCK: Duration = Duration::from_secs(1);
 const WINDOWS: Duration = Duration::from_secs(60);
 /// How often answers to refreshes and sessions that are over are forgotten.
 const SESSIONS: Duration = Duration::from_secs(10);
+/// How often the head of the audit log is written outside the database.
+const AUDIT_HEAD: Duration = Duration::from_secs(60);
+/// How often devices that asked for too long are forgotten.
+const DEVICES: Duration = Duration::from_secs(60);
 /// How often the months' partitions are looked after.
 const PARTITIONS: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long the end may take once running answers have ended or were cut off; what is not done by then is left to
@@ -209,6 +214,15 @@ fn start_jobs(config: &Config, parts: &Parts, metrics: &Arc<Metrics>) -> Result<
         }
     })?;
     mail::start(&mut jobs, &parts.state.accounts, &parts.mails)?;
+    let outside = OutsideHead::in_folder(&config.server.data_dir);
+    let mut keeper = audit_head::Keeper::new(Arc::clone(&parts.state.accounts), outside);
+    jobs.every("audit-head", AUDIT_HEAD, move || keeper.step())?;
+    let (accounts, clock) = (Arc::clone(&parts.state.accounts), Arc::clone(&parts.clock));
+    jobs.every("devices", DEVICES, move || {
+        if let Err(error) = accounts.forget_devices(clock.now()) {
+            tracing::warn!(cause = ?error, "devices that asked for too long could not be forgotten");
+        }
+    })?;
     let metrics = Arc::clone(metrics);
     let directory = Arc::clone(&parts.directory);
     jobs.every("metrics", Duration::from_secs(tollgate_telemetry::UPKEEP_SECONDS), move || {

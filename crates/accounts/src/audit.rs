@@ -1,5 +1,8 @@
 //! What the audit log tells of a use case: who did it, from where, to what.
 
+pub mod head;
+pub mod verify;
+
 use tollgate_domain::{
     AuditAction, AuditActor, AuditEntry, AuditSubject, Email, Personal, UserId, id::AuditId,
 };

@@ -1,7 +1,11 @@
 //! The use cases over real databases: on SQLite always, on Postgres where the tests are given one.
 
+mod audit;
+mod external;
+mod device;
 mod password;
 mod refresh;
+mod web_session;
 
 use std::sync::{Arc, Mutex};
 
@@ -44,9 +48,15 @@ struct House {
     accounts: Accounts,
     clock: Arc<Clockwork>,
     stores: Stores,
+    /// Goes last.
+    db: TestDb,
 }
 
 impl House {
+    fn tamper(&self, statement: &str) {
+        self.db.tamper(statement);
+    }
+
     fn again(&self, settings: AccountsSettings) -> Accounts {
         Self::over(self.stores.clone(), settings, &self.clock)
     }
@@ -107,7 +117,7 @@ fn on_each(test: impl Fn(&House)) {
         let random = Arc::new(SeededRandomness::default());
         let settings = AccountsSettings { max_keys_per_user: 3, ..fixture::settings() };
         let accounts = Accounts::new(settings, stores.clone(), directory, clock.clone(), random).unwrap();
-        test(&House { accounts, clock, stores });
+        test(&House { accounts, clock, stores, db });
     }
 }
 

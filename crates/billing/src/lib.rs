@@ -15,6 +15,7 @@
 
 pub mod money;
 pub mod price;
+pub mod projection;
 
 pub use money::Money;
 pub use price::{ModelPrice, PriceBook};

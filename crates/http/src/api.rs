@@ -2,5 +2,6 @@
 
 pub mod admin;
 pub mod auth;
+pub mod billing;
 pub mod keys;
 pub mod usage;

@@ -33,6 +33,7 @@ static DOCUMENT: LazyLock<utoipa::openapi::OpenApi> = LazyLock::new(openapi);
         (name = "keys", description = "A user's own API keys."),
         (name = "gate", description = "Models behind keys, limits and quota."),
         (name = "usage", description = "What was used, and what it cost."),
+        (name = "billing", description = "Plan and cost."),
         (name = "administration", description = "Everybody's accounts and keys."),
         (name = "operations", description = "For operators and load balancers."),
         (name = "pages", description = "For people with a browser: HTML and forms, no part of the API."),

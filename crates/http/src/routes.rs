@@ -5,7 +5,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::{
-    api::{admin, auth, keys, usage},
+    api::{admin, auth, billing, keys, usage},
     gate, not_found, openapi, ops, pages,
 };
 
@@ -20,7 +20,7 @@ pub struct Group {
 }
 
 /// All groups. The gate's and the operators' routes stand under their whole paths.
-pub const GROUPS: [Group; 8] = [
+pub const GROUPS: [Group; 9] = [
     Group {
         prefix: "/api/v1/auth",
         aliases: &["/api/auth"],
@@ -35,6 +35,7 @@ pub const GROUPS: [Group; 8] = [
                 .service(auth::device_code::device_code)
                 .service(auth::device_token::device_token)
                 .service(auth::device_approve::device_approve)
+                .service(auth::external::external)
                 .service(auth::change_password::change_password)
                 .service(auth::change_password::password_change)
                 .service(auth::me::me)
@@ -56,10 +57,17 @@ pub const GROUPS: [Group; 8] = [
         },
     },
     Group {
+        prefix: "/api/v1/billing",
+        aliases: &["/api/billing", "/api/v1/auth/billing", "/api/auth/billing"],
+        routes: |group| {
+            group.service(billing::info::info);
+        },
+    },
+    Group {
         prefix: "/api/v1/admin",
         aliases: &["/api/admin", "/admin"],
         routes: |group| {
-            group.service(admin::edit_user::edit_user).service(admin::edit_key::edit_key);
+            group.service(admin::edit_user::edit_user).service(admin::edit_key::edit_key).service(admin::list_audit::list_audit);
         },
     },
     Group {

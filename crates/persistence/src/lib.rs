@@ -16,8 +16,11 @@
 //! To add a method to a port: a test in the suite of `tollgate-store`, then here in the noun's file. To add
 //! a table or a column: a migration of the same name for both databases, `schema.rs`, and the noun's rows.
 
+mod account;
 mod appender;
+mod attempt;
 mod audit;
+pub mod audit_head;
 mod both;
 mod change;
 mod checkpoint;
@@ -31,6 +34,7 @@ mod key;
 pub mod lock;
 mod log;
 mod mail;
+mod mail_token;
 pub mod migrate;
 mod number;
 pub mod open;
@@ -40,8 +44,10 @@ mod pg;
 mod pool;
 mod rows;
 mod schema;
+mod second_factor;
 mod session;
 pub mod settings;
+mod sign_up;
 pub mod spool;
 mod sqlite;
 mod stream;
@@ -56,6 +62,7 @@ mod web_session;
 mod windows;
 mod writer;
 
+pub use audit_head::OutsideHead;
 pub use lock::{LockError, ServerLock, Standing};
 pub use migrate::{Check, check, migrate};
 pub use open::{Db, OpenError};

@@ -7,6 +7,7 @@ use tollgate_store::{
 };
 
 use crate::{
+    attempt,
     both::{Conn, MultiBackend},
     database::{Database, Effects},
     device,
@@ -14,35 +15,23 @@ use crate::{
     password, pg,
     rows::session::SessionRow,
     schema::{refresh_tokens, sessions},
+    second_factor,
     types::{Id, Ts},
 };
 
 impl SessionStore for Database {
     fn open(&self, session: &NewSession) -> Result<bool, StoreError> {
-        let row = SessionRow::from(&session.session);
-        let id = Id::from(session.session.id);
-        let created_at = Ts::from(session.session.created_at);
-        let hash = session.refresh_hash;
-        let (user, password) = (Id::from(session.session.user_id), session.password.clone());
-        let (device, owner, opened_at) = (session.device, session.session.user_id, session.session.created_at);
-        let audit = session.audit.clone();
+        let new = session.clone();
         // No memory needs to forget what nobody can have asked for yet: nothing is numbered.
         self.change(move |conn| {
-            if let Some(password) = &password
-                && !password::is_still(conn, user, password)?
-            {
+            let user = Id::from(new.session.user_id);
+            pg::lock_user(conn, user)?;
+            // Whoever approved a device has brought the second factor before.
+            if new.device.is_none() && second_factor::is_on(conn, user)? {
                 return Ok((false, Effects::NONE));
             }
-            if let Some(device) = &device
-                && !device::spend(conn, device, owner, opened_at)?
-            {
-                return Ok((false, Effects::NONE));
-            }
-            diesel::insert_into(sessions::table)
-                .values((&row, sessions::last_seen_at.eq(Some(created_at))))
-                .execute(conn)?;
-            insert_token(conn, &hash, id, created_at)?;
-            Ok((true, Effects::new(Vec::new(), audit)))
+            let opened = insert(conn, &new)?;
+            Ok((opened, if opened { Effects::new(Vec::new(), new.audit) } else { Effects::NONE }))
         })
     }
 
@@ -154,6 +143,7 @@ impl SessionStore for Database {
             // Two that end the same sessions would lock them in any order.
             pg::lock_user(conn, user.into())?;
             let changes = end_others(conn, user, None, now)?;
+            let audit = if changes.is_empty() { Vec::new() } else { audit };
             Ok((u64::try_from(changes.len()).unwrap_or(u64::MAX), Effects::new(changes, audit)))
         })
     }
@@ -165,6 +155,30 @@ impl SessionStore for Database {
             Ok(u64::try_from(answers.saturating_add(gone)).unwrap_or(u64::MAX))
         })
     }
+}
+
+/// Opens a session, whose second factor is no matter here, and does what goes with it; gives whether. The user must be
+/// held.
+pub(crate) fn insert(conn: &mut Conn, new: &NewSession) -> Result<bool, Failure> {
+    let Session { id, user_id: user, created_at, .. } = new.session;
+    if let Some(password) = &new.password
+        && !password::is_still(conn, user.into(), password)?
+    {
+        return Ok(false);
+    }
+    if let Some(device) = &new.device
+        && !device::spend(conn, device, user, created_at)?
+    {
+        return Ok(false);
+    }
+    diesel::insert_into(sessions::table)
+        .values((SessionRow::from(&new.session), sessions::last_seen_at.eq(Some(Ts::from(created_at)))))
+        .execute(conn)?;
+    insert_token(conn, &new.refresh_hash, id.into(), created_at.into())?;
+    if let Some(attempts) = &new.attempts {
+        attempt::settle(conn, user, attempts, created_at)?;
+    }
+    Ok(true)
 }
 
 /// Ends a user's open sessions but `kept`; gives the changes. The user must be held.

@@ -138,6 +138,23 @@ impl TestDb {
         self.opened.get_or_init(|| self.open(Arc::new(Nobody), Arc::new(Machine)))
     }
 
+    /// Changes rows behind everybody's back.
+    ///
+    /// # Panics
+    /// The statement fails.
+    pub fn tamper(&self, statement: &str) {
+        match &self.settings.url {
+            Url::Postgres(url) => {
+                let mut conn = done(PgConnection::establish(url.expose_secret()));
+                done(conn.batch_execute(&format!("SET search_path TO tollgate; {statement}")));
+            }
+            Url::Sqlite(path) => {
+                let mut conn = done(SqliteConnection::establish(&path.to_string_lossy()));
+                done(conn.batch_execute(statement));
+            }
+        }
+    }
+
     /// The stores of [`TestDb::db`].
     ///
     /// # Panics

@@ -1,5 +1,7 @@
 //! The commands, one file each.
 
+mod audit_list;
+mod audit_verify;
 mod completions;
 mod config_show;
 mod create;
@@ -14,7 +16,7 @@ mod users_set_tier;
 mod users_show;
 
 use crate::{
-    cli::{Cli, Command, Config, Db, Keys, Users},
+    cli::{Audit, Cli, Command, Config, Db, Keys, Users},
     error::AdminError,
     wire,
 };
@@ -32,6 +34,12 @@ pub fn run(cli: Cli) -> Result<(), AdminError> {
         Command::Users(Users::List { search }) => users_list::run(&open()?, search.as_deref(), json),
         Command::Users(Users::Show { user }) => users_show::run(&open()?, &user, json),
         Command::Users(Users::SetTier { user, tier }) => users_set_tier::run(&open()?, &user, tier, json),
+        Command::Audit(Audit::List(flags)) => audit_list::run(&open()?, &flags, json),
+        Command::Audit(Audit::Verify) => {
+            let loaded = wire::configuration(config)?;
+            let outside = wire::outside_head(&loaded.config);
+            audit_verify::run(&wire::accounts(loaded)?, &outside, json)
+        }
         Command::Db(Db::Check) => db_check::run(&wire::configuration(config)?.config, json),
         Command::Db(Db::Migrate) => db_migrate::run(&wire::configuration(config)?.config, json),
         Command::Config(Config::Show) => config_show::run(&wire::configuration(config)?, json),

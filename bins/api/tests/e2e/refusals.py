@@ -21,6 +21,8 @@ TABLE = {
     ("post", "/api/v1/auth/register"): (422, 422, 422, None),
     ("post", "/api/v1/auth/login"): (422, 422, 422, None),
     ("post", "/api/v1/auth/refresh"): (422, 422, 422, None),
+    # With credentials it links an identity to their user, for whom they must be an access token.
+    ("post", "/api/v1/auth/external"): (422, 422, 403, None),
     ("get", "/api/v1/auth/sessions"): (401, 200, 403, None),
     ("delete", "/api/v1/auth/sessions/{id}"): (401, 404, 403, 404),
     # The body is empty: who has a session is told what is missing.
@@ -33,6 +35,8 @@ TABLE = {
     ("delete", "/api/v1/keys/{id}"): (401, 404, 403, 404),
     ("get", "/api/v1/usage/stats"): (401, 200, 403, None),
     ("get", "/api/v1/usage/logs"): (401, 200, 403, None),
+    ("get", "/api/v1/billing/info"): (401, 200, 403, None),
+    ("get", "/api/v1/admin/audit"): (401, 403, 403, None),
     ("patch", "/api/v1/admin/users/{id}"): (401, 403, 403, 403),
     ("patch", "/api/v1/admin/keys/{id}"): (401, 403, 403, 403),
     # The gate takes API keys only.

@@ -49,6 +49,11 @@ impl Params {
         }
     }
 
+    /// A text, if there is one.
+    pub fn text(&self, name: &'static str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
     fn number<T: std::str::FromStr + PartialOrd>(
         &self,
         name: &'static str,

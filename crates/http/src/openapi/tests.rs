@@ -39,6 +39,7 @@ fn every_route_of_this_release_is_there() {
         ("POST", "/api/v1/auth/logout"),
         ("GET", "/api/v1/auth/sessions"),
         ("DELETE", "/api/v1/auth/sessions/{id}"),
+        ("POST", "/api/v1/auth/external"),
         ("POST", "/api/v1/auth/change-password"),
         ("POST", "/api/v1/auth/password/change"),
         ("GET", "/api/v1/auth/me"),
@@ -48,6 +49,8 @@ fn every_route_of_this_release_is_there() {
         ("DELETE", "/api/v1/keys/{id}"),
         ("GET", "/api/v1/usage/stats"),
         ("GET", "/api/v1/usage/logs"),
+        ("GET", "/api/v1/billing/info"),
+        ("GET", "/api/v1/admin/audit"),
         ("PATCH", "/api/v1/admin/users/{id}"),
         ("PATCH", "/api/v1/admin/keys/{id}"),
         ("POST", "/api/v1/llm/completion"),
@@ -94,7 +97,7 @@ fn every_error_is_a_problem_and_what_needs_credentials_says_so() {
         }
         let secured = operation.get("security").is_some();
         // What they refuse are the credentials of their bodies.
-        let gives_tokens = ["/login", "/refresh"].iter().any(|end| path.ends_with(end));
+        let gives_tokens = ["/login", "/external", "/refresh"].iter().any(|end| path.ends_with(end));
         assert_eq!(secured, responses.contains_key("401") && !gives_tokens, "{method} {path}");
         if operation.get("requestBody").is_some() {
             for status in ["400", "408", "413", "415", "422"] {

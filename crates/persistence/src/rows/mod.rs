@@ -14,6 +14,6 @@ use std::str::FromStr;
 use tollgate_store::StoreError;
 
 /// A name that was stored by its text.
-fn named<T: FromStr>(text: &str, table: &'static str, what: &'static str) -> Result<T, StoreError> {
+pub fn named<T: FromStr>(text: &str, table: &'static str, what: &'static str) -> Result<T, StoreError> {
     text.parse().map_err(|_unknown| StoreError::Corrupt { table, what })
 }
