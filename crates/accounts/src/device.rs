@@ -30,7 +30,7 @@ const SLOWEST: u32 = 60;
 /// How much too early is early enough: answers and questions take their time on the way.
 const TOLERANCE: TimeDelta = TimeDelta::milliseconds(500);
 /// The most devices of one address, or network that counts as one, that ask at once.
-const MAX_OPEN: u32 = 100;
+pub(crate) const MAX_OPEN: u32 = 100;
 /// Codes that no device shows which a user may name within [`GUESSES_WITHIN`].
 pub const MAX_GUESSES: u32 = 10;
 /// See [`MAX_GUESSES`].
