@@ -44,10 +44,14 @@ const LOCK: Duration = Duration::from_secs(1);
 const WINDOWS: Duration = Duration::from_secs(60);
 /// How often answers to refreshes and sessions that are over are forgotten.
 const SESSIONS: Duration = Duration::from_secs(10);
+/// How often attempts that count nowhere any more are forgotten.
+const ATTEMPTS: Duration = Duration::from_secs(60);
 /// How often the head of the audit log is written outside the database.
 const AUDIT_HEAD: Duration = Duration::from_secs(60);
 /// How often devices that asked for too long are forgotten.
 const DEVICES: Duration = Duration::from_secs(60);
+/// How often what is left of deleted users is erased.
+const ERASURES: Duration = Duration::from_secs(30);
 /// How often the months' partitions are looked after.
 const PARTITIONS: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long the end may take once running answers have ended or were cut off; what is not done by then is left to
@@ -212,8 +216,23 @@ fn start_jobs(config: &Config, parts: &Parts, metrics: &Arc<Metrics>) -> Result<
         if let Err(error) = accounts.forget_sessions(clock.now()) {
             tracing::warn!(cause = ?error, "sessions that are over could not be forgotten");
         }
+        if let Err(error) = accounts.forget_mfa_tokens(clock.now()) {
+            tracing::warn!(cause = ?error, "unfinished sign-ins could not be forgotten");
+        }
+    })?;
+    let (accounts, clock) = (Arc::clone(&parts.state.accounts), Arc::clone(&parts.clock));
+    jobs.every("attempts", ATTEMPTS, move || {
+        if let Err(error) = accounts.forget_attempts(clock.now()) {
+            tracing::warn!(cause = ?error, "attempts that count nowhere any more could not be forgotten");
+        }
     })?;
     mail::start(&mut jobs, &parts.state.accounts, &parts.mails)?;
+    let (accounts, clock) = (Arc::clone(&parts.state.accounts), Arc::clone(&parts.clock));
+    jobs.every("erasures", ERASURES, move || {
+        if let Err(error) = accounts.erase_deleted(clock.now()) {
+            tracing::warn!(cause = ?error, "what is left of deleted users could not be erased");
+        }
+    })?;
     let outside = OutsideHead::in_folder(&config.server.data_dir);
     let mut keeper = audit_head::Keeper::new(Arc::clone(&parts.state.accounts), outside);
     jobs.every("audit-head", AUDIT_HEAD, move || keeper.step())?;

@@ -13,25 +13,32 @@
 
 mod actor;
 pub mod admin;
+pub mod attempt;
 pub mod audit;
 mod change_password;
 pub mod client;
 pub mod device;
 pub mod editor;
+mod erase;
 pub mod error;
 pub mod external;
 mod field;
 pub mod key;
 pub mod login;
+pub mod invite;
 pub mod mail;
+mod mail_token;
 pub mod password;
 pub mod quota;
 pub mod refresh;
+mod reset_password;
 pub mod register;
 pub mod seal;
+pub mod second_factor;
 pub mod session;
 pub mod sign_in;
 pub mod token;
+pub mod verify_email;
 pub mod web_session;
 
 use std::sync::Arc;
@@ -42,13 +49,14 @@ use tollgate_domain::{Clock, Environment, KeyHash, KeyText, Pepper, Permissions,
 use tollgate_store::{Directory, Stores};
 
 pub use actor::Actor;
+pub use attempt::AttemptLimits;
 pub use audit::By;
 pub use client::Client;
 pub use device::DeviceRefusal;
 pub use error::{AccountsError, Beyond, FieldError};
 pub use register::RegistrationPolicy;
 
-use crate::{password::Passwords, seal::Seal, token::AccessTokens};
+use crate::{external::IdentityVerifier, password::Passwords, seal::Seal, token::AccessTokens};
 
 /// What an installation decides about accounts.
 #[derive(Debug, Clone)]
@@ -79,6 +87,10 @@ pub struct AccountsSettings {
     pub tiers: Tiers,
     /// Who may sign up.
     pub registration: RegistrationPolicy,
+    /// How often one may try.
+    pub attempts: AttemptLimits,
+    /// Whether an address must be confirmed before its account works.
+    pub require_verified_email: bool,
 }
 
 /// The control plane of one installation.
@@ -93,6 +105,8 @@ pub struct Accounts {
     tokens: AccessTokens,
     passwords: Passwords,
     seal: Seal,
+    /// Who verifies identity tokens; nobody where no issuer is configured.
+    identities: Option<Arc<dyn IdentityVerifier>>,
     settings: AccountsSettings,
 }
 
@@ -117,7 +131,7 @@ impl Accounts {
             &*random,
         )?;
         let seal = Seal::new(&settings.encryption_secrets)?;
-        Ok(Self { stores, directory, clock, random, tokens, passwords, seal, settings })
+        Ok(Self { stores, directory, clock, random, tokens, passwords, seal, identities: None, settings })
     }
 
     /// Does now what the first login would have to wait for; for servers, so that no login is told apart by

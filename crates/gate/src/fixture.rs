@@ -592,6 +592,7 @@ pub struct Setup {
     pub tokens: u64,
     pub used: Option<u64>,
     pub max_concurrent: Option<u32>,
+    pub unknown_keys_per_hour: u64,
     pub max_open: usize,
     pub max_wait: Duration,
     pub minute: Option<u64>,
@@ -608,6 +609,7 @@ impl Default for Setup {
             tokens: 10_000,
             used: Some(0),
             max_concurrent: None,
+            unknown_keys_per_hour: 1_000,
             max_open: 100,
             max_wait: Duration::from_secs(3_600),
             minute: None,
@@ -718,15 +720,19 @@ impl House {
             devices: Arc::new(tollgate_testkit::Absent),
             web_sessions: Arc::new(tollgate_testkit::Absent),
             external_identities: Arc::new(tollgate_testkit::Absent),
+            second_factors: Arc::new(tollgate_testkit::Absent),
+            attempts: Arc::new(tollgate_testkit::Absent),
             audit: Arc::new(tollgate_testkit::Absent),
+            erasures: Arc::new(tollgate_testkit::Absent),
             mails: Arc::clone(&rows) as _,
+            mail_tokens: Arc::new(tollgate_testkit::Absent),
         };
         let lookups = Arc::<AtOnce>::default();
         let directory = Arc::new(Directory::new(1_000_000));
         let (asked, ticking) =
             (Arc::clone(&lookups) as Arc<dyn Blocking>, Arc::clone(&clock) as Arc<dyn Clock>);
         let authenticator =
-            Authenticator::new(directory, stores.clone(), pepper, Arc::clone(&ticking), Arc::clone(&asked));
+            Authenticator::new(directory, stores.clone(), pepper, Arc::clone(&ticking), Arc::clone(&asked), setup.unknown_keys_per_hour);
         let settings = RecorderSettings { max_open: setup.max_open, max_wait: setup.max_wait };
         let recorder_stores = RecorderStores {
             events: Arc::clone(&events) as _,
@@ -783,7 +789,7 @@ impl House {
             credential: self.secret.clone(),
             body: std::future::ready(body).boxed_local(),
             request_id: "r".into(),
-            ip: Some("192.0.2.1".into()),
+            ip: Some([192, 0, 2, 1].into()),
             user_agent: Some("test\r\n".into()),
         }
     }

@@ -148,15 +148,18 @@ impl AuditStore for Database {
     }
 
     fn erase(&self, user: UserId, limit: u32) -> Result<u64, StoreError> {
-        self.write(move |conn| {
-            let seqs: Vec<i64> = audit_personal::table
-                .filter(audit_personal::user_id.eq(Some(Id::from(user))))
-                .limit(limit.into())
-                .select(audit_personal::seq)
-                .load(conn)?;
-            let erased = diesel::delete(audit_personal::table.filter(audit_personal::seq.eq_any(seqs)))
-                .execute(conn)?;
-            Ok(u64::try_from(erased).unwrap_or(u64::MAX))
-        })
+        self.write(move |conn| erase(conn, user, limit))
     }
+}
+
+/// Erases what tells of this person from at most `limit` entries; gives from how many.
+pub(crate) fn erase(conn: &mut Conn, user: UserId, limit: u32) -> Result<u64, Failure> {
+    let seqs: Vec<i64> = audit_personal::table
+        .filter(audit_personal::user_id.eq(Some(Id::from(user))))
+        .limit(limit.into())
+        .select(audit_personal::seq)
+        .load(conn)?;
+    let erased =
+        diesel::delete(audit_personal::table.filter(audit_personal::seq.eq_any(seqs))).execute(conn)?;
+    Ok(u64::try_from(erased).unwrap_or(u64::MAX))
 }

@@ -26,6 +26,7 @@ mod change;
 mod checkpoint;
 mod database;
 mod device;
+mod erasure;
 mod event;
 mod external_identity;
 mod failure;

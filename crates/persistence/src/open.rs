@@ -156,6 +156,7 @@ impl Db {
     pub fn stores(&self) -> Stores {
         Stores {
             users: self.database.clone(),
+            attempts: self.database.clone(),
             keys: self.database.clone(),
             sessions: self.database.clone(),
             changes: self.database.clone(),
@@ -164,10 +165,13 @@ impl Db {
             usage: self.database.clone(),
             windows: self.database.clone(),
             mails: self.database.clone(),
+            mail_tokens: self.database.clone(),
             devices: self.database.clone(),
             web_sessions: self.database.clone(),
             external_identities: self.database.clone(),
+            second_factors: self.database.clone(),
             audit: self.database.clone(),
+            erasures: self.database.clone(),
         }
     }
 

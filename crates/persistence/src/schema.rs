@@ -358,6 +358,106 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Id, Ts};
+
+    mail_tokens (hash) {
+        hash -> Binary,
+        purpose -> Text,
+        user_id -> Nullable<Id>,
+        email -> Nullable<Text>,
+        address -> Binary,
+        created_at -> Ts,
+        expires_at -> Ts,
+        ended_at -> Nullable<Ts>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::Ts;
+
+    attempts (key) {
+        key -> Binary,
+        count -> BigInt,
+        locked_until -> Nullable<Ts>,
+        last_at -> Ts,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Id, Ts};
+
+    known_addresses (key) {
+        key -> Binary,
+        user_id -> Id,
+        last_at -> Ts,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+
+    address_hits (kind, key, slot) {
+        kind -> SmallInt,
+        key -> Binary,
+        slot -> BigInt,
+        count -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Id, Ts};
+
+    second_factors (user_id) {
+        user_id -> Id,
+        secret -> Nullable<Binary>,
+        pending -> Nullable<Binary>,
+        last_step -> BigInt,
+        wrong -> Integer,
+        paused_until -> Nullable<Ts>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Id, Ts};
+
+    backup_codes (user_id, hash) {
+        user_id -> Id,
+        hash -> Binary,
+        used_at -> Nullable<Ts>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Id, Ts};
+
+    mfa_tokens (hash) {
+        hash -> Binary,
+        user_id -> Id,
+        created_at -> Ts,
+        expires_at -> Ts,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Id, Ts};
+
+    erasures (user_id) {
+        user_id -> Id,
+        deleted_at -> Ts,
+        mark_time -> Nullable<Ts>,
+        mark_id -> Nullable<Id>,
+        swept_at -> Nullable<Ts>,
+    }
+}
+
 diesel::joinable!(api_keys -> users (user_id));
 diesel::joinable!(refresh_tokens -> sessions (session_id));
 diesel::joinable!(web_sessions -> sessions (session_id));

@@ -14,10 +14,10 @@ use std::{
 
 use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl, sql_query, sql_types::BigInt};
 use server::{LONG, Server, until};
-use tollgate_domain::{Clock, Environment, Month, Time, UsageEvent};
+use tollgate_domain::{Clock, Environment, Month, Time, UsageEvent, UserId};
 use tollgate_persistence::{Db, OpenError, ServerLock, Settings, Standing, Url, testing::pepper};
 use tollgate_store::{
-    Change, ChangeListener, KeyFilter, PageRequest, StoreError, Stores, UsageScope, suite::given,
+    Change, ChangeListener, Confirmation, Issue, KeyFilter, MailPurpose, MailToken, PageRequest, PasswordReset, SignUp, StoreError, Stores, UsageScope, suite::given,
 };
 
 /// Enough for one connection a call.
@@ -52,6 +52,46 @@ fn returns<T: Send + 'static>(what: &str, work: impl FnOnce() -> T + Send + 'sta
     let (done, ended) = mpsc::sync_channel(1);
     thread::spawn(move || done.send(work()));
     ended.recv_timeout(LONG).unwrap_or_else(|_| unreachable!("{what} never returned"))
+}
+
+fn issue() -> Issue {
+    let token = given::mail_token(MailPurpose::Reset, given::at(0));
+    Issue { token, mails: Vec::new(), max_per_hour: u32::MAX, audit: Vec::new() }
+}
+
+fn sign_up() -> SignUp {
+    let user = given::user();
+    let email = user.user.email.clone();
+    let token = given::mail_token(MailPurpose::Verification, given::at(0));
+    SignUp {
+        token: MailToken { user: Some(user.user.id), email, ..token },
+        user,
+        first_key: None,
+        invitation: None,
+        mail: given::mail(given::at(0)),
+        taken: None,
+        max_per_hour: u32::MAX,
+        audit: Vec::new(),
+        refused: Vec::new(),
+    }
+}
+
+fn password_reset(user: UserId) -> PasswordReset {
+    PasswordReset {
+        token: [1; 32],
+        user,
+        password_hash: "x".to_owned(),
+        revoke_keys: false,
+        attempts: Vec::new(),
+        mail: given::mail(given::at(0)),
+        now: given::at(1),
+        audit: Vec::new(),
+    }
+}
+
+fn confirmation(user: UserId) -> Confirmation {
+    let (first_key, now) = (given::key(user), given::at(1));
+    Confirmation { token: [1; 32], first_key, changed: None, now, audit: Vec::new(), key_audit: Vec::new() }
 }
 
 type Call = (&'static str, Arc<dyn Fn() -> Result<(), StoreError> + Send + Sync>);
@@ -89,6 +129,13 @@ fn calls(db: &Db) -> Vec<Call> {
     let mut calls: Vec<Call> = calls! {
         // First, to have a connection for certain: it waits longest.
         "events.fold": |s| s.events.fold(100, &mark);
+        "audit.note": |s| s.audit.note(&[]);
+        "audit.list": |s| s.audit.list(None, 1, &tollgate_store::AuditFilter::default());
+        "audit.rows": |s| s.audit.rows(0, 1);
+        "audit.head": |s| s.audit.head();
+        "audit.erase": |s| s.audit.erase(user, 1);
+        "erasures.due": |s| s.erasures.due(given::at(1));
+        "erasures.sweep": |s| s.erasures.sweep(user, given::at(1), 1);
         "users.create": |s| s.users.create(&given::user(), None, &[]);
         "users.by_id": |s| s.users.by_id(user);
         "users.by_email": |s| s.users.by_email(&given::email("a@example.com"));
@@ -115,6 +162,10 @@ fn calls(db: &Db) -> Vec<Call> {
         "sessions.end": |s| s.sessions.end(id, None, given::at(1), &[]);
         "sessions.end_all": |s| s.sessions.end_all(user, given::at(1), &[]);
         "sessions.forget": |s| s.sessions.forget(given::at(1), given::at(1), 10);
+        "attempts.begin": |s| s.attempts.begin(&given::attempt([1; 32]));
+        "attempts.count_address": |s| s.attempts.count_address(&given::address([1; 32], 9), given::at(0));
+        "attempts.clear": |s| s.attempts.clear(&[[1; 32]], Some(user), &[]);
+        "attempts.forget": |s| s.attempts.forget(given::at(1), 10);
         "changes.latest": |s| s.changes.latest();
         "changes.since": |s| s.changes.since(0, 10);
         "events.open_stream": |s| s.events.open_stream(given::at(0));
@@ -153,6 +204,13 @@ fn calls(db: &Db) -> Vec<Call> {
         };
         "external_identities.link": |s| s.external_identities.link(&given::identity(user), 10, &[]);
         "external_identities.list": |s| s.external_identities.list(user);
+        "mail_tokens.issue": |s| s.mail_tokens.issue(&issue());
+        "mail_tokens.by_hash": |s| s.mail_tokens.by_hash(&[1; 32]);
+        "mail_tokens.sign_up": |s| s.mail_tokens.sign_up(&sign_up());
+        "mail_tokens.reset_password": |s| s.mail_tokens.reset_password(&password_reset(user));
+        "mail_tokens.confirm": |s| s.mail_tokens.confirm(&confirmation(user));
+        "mail_tokens.disown": |s| s.mail_tokens.disown(&[1; 32], given::at(1), &[]);
+        "mail_tokens.forget": |s| s.mail_tokens.forget(given::at(0), 10);
         "mails.queue": |s| s.mails.queue(&given::mail(given::at(0)));
         "mails.take": |s| s.mails.take(given::at(0), given::at(60));
         "mails.remove": |s| s.mails.remove(waiting.id);

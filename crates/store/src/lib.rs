@@ -11,18 +11,22 @@
 //! To add a method: write it here with its errors, give it a test in `suite/`, implement it in
 //! `persistence` in the file of the same name.
 
+pub mod attempt;
 pub mod audit;
 pub mod change;
 pub mod device;
 pub mod directory;
+pub mod erasure;
 pub mod error;
 pub mod event;
 pub mod external_identity;
 pub mod freshness;
 pub mod key;
 pub mod mail;
+pub mod mail_token;
 pub mod open_request;
 pub mod page;
+pub mod second_factor;
 pub mod session;
 pub mod spool;
 #[cfg(feature = "suite")]
@@ -34,20 +38,29 @@ pub mod windows;
 
 use std::sync::Arc;
 
+pub use attempt::{AddressCount, AddressHit, Attempt, AttemptStore, Attempted, Cleared};
 pub use audit::{AuditFilter, AuditStore, ChainedRow, ListedEntry};
 pub use change::{Change, ChangeListener, ChangeStore, Changes};
 pub use device::{
     Begun, DeviceCode, DeviceDecision, DeviceStore, DeviceWish, FoundDevice, NewDevice, Poll, Polled,
 };
 pub use directory::{Directory, Lookup};
+pub use erasure::ErasureStore;
 pub use error::StoreError;
 pub use event::{EventStore, Folded, Mark, StreamId};
 pub use external_identity::{ExternalIdentityStore, Link, LinkedIdentity};
 pub use freshness::Freshness;
 pub use key::{EditorKey, KeyFilter, KeyStore, ListedKey, NewKey};
 pub use mail::{DueMail, MailStore, NewMail};
+pub use mail_token::{
+    Confirmation, Confirmed, Issue, MailPurpose, MailToken, MailTokenStore, PasswordReset, SignUp, SignedUp,
+};
 pub use open_request::OpenRequestStore;
 pub use page::{Page, PageRequest};
+pub use second_factor::{
+    CodeAttempt, ConfirmedChange, FactorChange, FactorReset, NewChallenge, NewSecondFactor, SecondFactor,
+    SecondFactorStore, Verdict,
+};
 pub use session::{ListedSession, NewSession, ProvedPassword, Rotated, Rotation, SessionStore};
 pub use spool::{SpoolDepth, SpoolStore};
 pub use usage::{KeyTotals, LogMark, LogPage, Stats, Totals, UsageScope, UsageStore};
@@ -63,6 +76,8 @@ pub type Edit<T> = Arc<dyn Fn(&mut T) + Send + Sync>;
 pub struct Stores {
     /// Users.
     pub users: Arc<dyn UserStore>,
+    /// Counts of attempts to prove who one is.
+    pub attempts: Arc<dyn AttemptStore>,
     /// API keys.
     pub keys: Arc<dyn KeyStore>,
     /// Sessions.
@@ -79,12 +94,18 @@ pub struct Stores {
     pub windows: Arc<dyn WindowStore>,
     /// Mails that wait to be sent.
     pub mails: Arc<dyn MailStore>,
+    /// Tokens that leave by mail.
+    pub mail_tokens: Arc<dyn MailTokenStore>,
     /// Devices that ask to be signed in.
     pub devices: Arc<dyn DeviceStore>,
     /// Sessions of browsers.
     pub web_sessions: Arc<dyn WebSessionStore>,
     /// Identities that other issuers vouch for.
     pub external_identities: Arc<dyn ExternalIdentityStore>,
+    /// Second factors.
+    pub second_factors: Arc<dyn SecondFactorStore>,
     /// The audit log.
     pub audit: Arc<dyn AuditStore>,
+    /// What is left of deleted users.
+    pub erasures: Arc<dyn ErasureStore>,
 }

@@ -1,7 +1,15 @@
 //! Stores that are away.
 
 use tollgate_domain::{AuditEntry, AuditHead, Session, SessionId, Time, User, UserId};
-use tollgate_store::{AuditFilter, AuditStore, Begun, ChainedRow, DeviceCode, DeviceDecision, DeviceStore, ExternalIdentityStore, FoundDevice, Link, LinkedIdentity, ListedEntry, NewDevice, NewKey, NewUser, Poll, Polled, StoreError, WebSessionStore};
+use tollgate_store::{
+    CodeAttempt, ConfirmedChange, FactorReset, NewChallenge, NewSecondFactor, NewSession, SecondFactor,
+    SecondFactorStore, Verdict,
+AddressCount, Attempt, AttemptStore, Attempted, 
+    AuditFilter, AuditStore, Begun, ChainedRow, Confirmation, Confirmed, Issue, MailToken, MailTokenStore,
+    PasswordReset, SignUp, SignedUp, DeviceCode, DeviceDecision, DeviceStore,
+    ExternalIdentityStore, FoundDevice, Link, LinkedIdentity, ListedEntry, NewDevice, NewKey, NewUser, Poll,
+    Polled, StoreError, WebSessionStore,
+};
 
 /// Every port that a test's own stores need to have and nobody is to ask: all that it says is `Unavailable`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -28,6 +36,21 @@ impl ExternalIdentityStore for Absent {
         absent()
     }
     fn list(&self, _: UserId) -> Result<Vec<LinkedIdentity>, StoreError> {
+        absent()
+    }
+}
+
+impl AttemptStore for Absent {
+    fn begin(&self, _: &Attempt) -> Result<Attempted, StoreError> {
+        absent()
+    }
+    fn count_address(&self, _: &AddressCount, _: Time) -> Result<Option<Time>, StoreError> {
+        absent()
+    }
+    fn clear(&self, _: &[[u8; 32]], _: Option<UserId>, _: &[AuditEntry]) -> Result<(), StoreError> {
+        absent()
+    }
+    fn forget(&self, _: Time, _: u32) -> Result<u64, StoreError> {
         absent()
     }
 }
@@ -73,6 +96,69 @@ impl WebSessionStore for Absent {
         absent()
     }
     fn by_hash(&self, _: &[u8; 32]) -> Result<Option<Session>, StoreError> {
+        absent()
+    }
+}
+
+impl MailTokenStore for Absent {
+    fn issue(&self, _: &Issue) -> Result<bool, StoreError> {
+        absent()
+    }
+    fn by_hash(&self, _: &[u8; 32]) -> Result<Option<MailToken>, StoreError> {
+        absent()
+    }
+    fn sign_up(&self, _: &SignUp) -> Result<SignedUp, StoreError> {
+        absent()
+    }
+    fn reset_password(&self, _: &PasswordReset) -> Result<bool, StoreError> {
+        absent()
+    }
+    fn confirm(&self, _: &Confirmation) -> Result<Confirmed, StoreError> {
+        absent()
+    }
+    fn disown(&self, _: &[u8; 32], _: Time, _: &[AuditEntry]) -> Result<bool, StoreError> {
+        absent()
+    }
+    fn forget(&self, _: Time, _: u32) -> Result<u64, StoreError> {
+        absent()
+    }
+}
+
+impl SecondFactorStore for Absent {
+    fn of_user(&self, _: UserId) -> Result<SecondFactor, StoreError> {
+        absent()
+    }
+    fn propose(&self, _: UserId, _: &[u8], _: &[AuditEntry]) -> Result<bool, StoreError> {
+        absent()
+    }
+    fn enable(&self, _: &NewSecondFactor) -> Result<bool, StoreError> {
+        absent()
+    }
+    fn challenge(&self, _: &NewChallenge) -> Result<bool, StoreError> {
+        absent()
+    }
+    fn challenged(&self, _: &[[u8; 32]], _: Time) -> Result<Option<([u8; 32], UserId)>, StoreError> {
+        absent()
+    }
+    fn sign_in(&self, _: &NewSession, _: &[u8; 32], _: &CodeAttempt) -> Result<Verdict, StoreError> {
+        absent()
+    }
+    fn confirm(&self, _: &ConfirmedChange) -> Result<Verdict, StoreError> {
+        absent()
+    }
+    fn reset(&self, _: &FactorReset) -> Result<bool, StoreError> {
+        absent()
+    }
+    fn forget(&self, _: Time, _: u32) -> Result<u64, StoreError> {
+        absent()
+    }
+}
+
+impl ErasureStore for Absent {
+    fn due(&self, _: Time) -> Result<Option<UserId>, StoreError> {
+        absent()
+    }
+    fn sweep(&self, _: UserId, _: Time, _: u32) -> Result<bool, StoreError> {
         absent()
     }
 }

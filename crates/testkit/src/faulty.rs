@@ -1,13 +1,17 @@
 //! Real stores that can be told to fail.
 
+mod attempt;
 mod audit;
 mod change;
 mod device;
+mod erasure;
 mod event;
 mod external_identity;
 mod key;
 mod mail;
+mod mail_token;
 mod open_request;
+mod second_factor;
 mod session;
 mod spool;
 mod usage;
@@ -45,6 +49,15 @@ const METHODS: &[&str] = &[
     "keys.editor",
     "keys.create_editor",
     "keys.ids_by_prefix",
+    "second_factors.of_user",
+    "second_factors.propose",
+    "second_factors.enable",
+    "second_factors.challenge",
+    "second_factors.challenged",
+    "second_factors.sign_in",
+    "second_factors.confirm",
+    "second_factors.reset",
+    "second_factors.forget",
     "sessions.open",
     "sessions.by_id",
     "sessions.by_refresh",
@@ -60,11 +73,17 @@ const METHODS: &[&str] = &[
     "devices.forget",
     "web_sessions.open",
     "web_sessions.by_hash",
+    "attempts.begin",
+    "attempts.count_address",
+    "attempts.clear",
+    "attempts.forget",
     "audit.note",
     "audit.list",
     "audit.rows",
     "audit.head",
     "audit.erase",
+    "erasures.due",
+    "erasures.sweep",
     "changes.latest",
     "changes.since",
     "events.open_stream",
@@ -90,6 +109,13 @@ const METHODS: &[&str] = &[
     "usage.quota_used",
     "usage.stats",
     "usage.key_totals",
+    "mail_tokens.issue",
+    "mail_tokens.by_hash",
+    "mail_tokens.sign_up",
+    "mail_tokens.reset_password",
+    "mail_tokens.confirm",
+    "mail_tokens.disown",
+    "mail_tokens.forget",
     "mails.queue",
     "mails.take",
     "mails.remove",
@@ -170,8 +196,12 @@ impl Faulty {
             devices: faulty.around(&stores.devices),
             web_sessions: faulty.around(&stores.web_sessions),
             external_identities: faulty.around(&stores.external_identities),
+            second_factors: faulty.around(&stores.second_factors),
+            attempts: faulty.around(&stores.attempts),
             audit: faulty.around(&stores.audit),
+            erasures: faulty.around(&stores.erasures),
             mails: faulty.around(&stores.mails),
+            mail_tokens: faulty.around(&stores.mail_tokens),
         };
         (faulty, wrapped)
     }

@@ -4,7 +4,7 @@
 use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
-use tollgate_accounts::{Accounts, AccountsSettings, RegistrationPolicy};
+use tollgate_accounts::{Accounts, AccountsSettings, AttemptLimits, RegistrationPolicy};
 use tollgate_domain::{
     ApiKey, AuditEntry, Clock, Email, Environment, EventId, KeyHash, KeyId, KeyKind, MailId, Month, Pepper,
     Permissions, Randomness, Role, Session, SessionId, Tier, Tiers, Time, UsageEvent, User, UserId,
@@ -20,7 +20,7 @@ use tollgate_store::{
 };
 use tollgate_usage::Folder;
 
-use crate::{HttpSettings, MetricsAccess, Pools, State};
+use crate::{HttpSettings, ManagementCalls, MetricsAccess, Pools, State};
 
 /// Words of the cause, which no client may read.
 pub const CAUSE: &str = "host=db.internal password=hunter2";
@@ -302,10 +302,14 @@ pub fn stores(told: Told) -> Stores {
         usage: away.clone(),
         windows: away.clone(),
         mails: away,
+        mail_tokens: Arc::new(tollgate_testkit::Absent),
         devices: Arc::new(tollgate_testkit::Absent),
         web_sessions: Arc::new(tollgate_testkit::Absent),
         external_identities: Arc::new(tollgate_testkit::Absent),
+        second_factors: Arc::new(tollgate_testkit::Absent),
+        attempts: Arc::new(tollgate_testkit::Absent),
         audit: Arc::new(tollgate_testkit::Absent),
+        erasures: Arc::new(tollgate_testkit::Absent),
     }
 }
 
@@ -324,6 +328,8 @@ fn accounts_settings() -> AccountsSettings {
         max_keys_per_user: 100,
         tiers: Tiers::default(),
         registration: RegistrationPolicy::Open,
+        attempts: AttemptLimits::default(),
+        require_verified_email: false,
     }
 }
 
@@ -360,12 +366,14 @@ pub fn telling(told: Told, settings: HttpSettings) -> State {
         accounts_settings.pepper.clone(),
         clock.clone(),
         pools.lookups.clone(),
+        1_000,
     );
     let folder = Folder::new(stores.events.clone(), clock.clone());
     let accounts = Accounts::new(accounts_settings, stores, directory, clock.clone(), random.clone());
     State {
         accounts: Arc::new(accounts.unwrap()),
         authenticator: Arc::new(authenticator),
+        management: Arc::new(ManagementCalls::new(600)),
         folder: Arc::new(folder),
         readiness: Arc::default(),
         pools,
