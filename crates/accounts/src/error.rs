@@ -1,7 +1,10 @@
 //! What can go wrong in a use case.
 
+use secrecy::SecretString;
 use tollgate_domain::{Permission, window::WindowKind};
 use tollgate_store::StoreError;
+
+use crate::external::IdentityError;
 
 use crate::device::DeviceRefusal;
 
@@ -65,17 +68,9 @@ pub enum RegistrationClosed {
     /// An administrator closed it.
     #[error("sign-up is closed here")]
     Closed,
-    /// It takes an invitation, and none exist.
-    #[error(
-        "sign-up is by invitation only, and this server has no invitations yet; an administrator makes accounts"
-    )]
+    /// It takes an invitation, and there is none.
+    #[error("sign-up is by invitation only: give one as `invite`")]
     InviteOnly,
-    /// Addresses must be verified, and nothing here can.
-    #[error(
-        "addresses must be verified here and e-mail verification is not available yet: an administrator makes \
-         accounts with `tollgate-admin users create`"
-    )]
-    CannotVerify,
 }
 
 /// Why a use case did not do what it was asked.
@@ -102,6 +97,27 @@ pub enum AccountsError {
     /// The user signs in without a password.
     #[error("this account has no password that could be changed")]
     NoPassword,
+    /// The first factor is proved, and a second one is on: no session without its code.
+    #[error("this account has a second factor: send its code with the mfa_token")]
+    MfaRequired {
+        /// What stands for the first factor, for some minutes.
+        mfa_token: SecretString,
+    },
+    /// The token that stands for the first factor is none, has expired, or was used.
+    #[error("the mfa_token is invalid or has expired: log in again")]
+    InvalidMfaToken,
+    /// The code of the second factor is wrong, or was used.
+    #[error("the code is wrong, or was used already")]
+    WrongCode,
+    /// A second factor is on.
+    #[error("a second factor is on already: switch it off first")]
+    SecondFactorOn,
+    /// None is on.
+    #[error("no second factor is on")]
+    SecondFactorOff,
+    /// None was set up.
+    #[error("no second factor was set up: set one up first")]
+    SecondFactorNotSetUp,
     /// The access token is malformed, forged, expired, or its session has ended.
     #[error("the access token is invalid or has expired: log in again")]
     InvalidToken,
@@ -114,6 +130,27 @@ pub enum AccountsError {
     /// The account is deactivated.
     #[error("this account is deactivated")]
     UserDisabled,
+    /// The account's address must be confirmed first.
+    #[error("the email address of this account is not confirmed yet: follow the link in the mail, or ask for another")]
+    EmailNotVerified,
+    /// The user has no address to which a mail could go.
+    #[error("this account has no email address")]
+    NoEmail,
+    /// The user got as many mails in this hour as a user gets.
+    #[error("this account got too many mails in the last hour")]
+    TooManyMails,
+    /// Too many attempts failed: further ones are not looked at for a while.
+    #[error("there were too many attempts; try again later")]
+    TooManyAttempts {
+        /// Seconds until then.
+        retry_after: u64,
+    },
+    /// Too much came from one address.
+    #[error("too many such requests have come from your network address; try again later")]
+    AddressLimit {
+        /// Seconds until one more is taken.
+        retry_after: u64,
+    },
     /// More than the caller may.
     #[error(transparent)]
     Beyond(#[from] Beyond),
@@ -126,11 +163,22 @@ pub enum AccountsError {
     /// What a device is told instead of being let in.
     #[error(transparent)]
     Device(#[from] DeviceRefusal),
-    /// More attempts than are taken.
-    #[error("too many attempts: try again in {retry_after} seconds")]
-    TooManyAttempts {
-        /// Seconds to wait.
-        retry_after: u64,
+    /// The identity token says nothing.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The identity's verified address belongs to an account, whose owner must link the two.
+    #[error(
+        "an account has this email address: sign in to it, and make this call with its access token to link them"
+    )]
+    LinkRequired,
+    /// The identity is another user's.
+    #[error("this identity belongs to another account")]
+    IdentityTaken,
+    /// The user has as many identities as a user may have.
+    #[error("a user has at most {max} identities")]
+    TooManyIdentities {
+        /// The most.
+        max: u32,
     },
     /// It is not there, or not the caller's.
     #[error("there is no such {0}")]

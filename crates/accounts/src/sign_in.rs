@@ -12,6 +12,8 @@ use crate::{Accounts, AccountsError, Client, audit::By, refresh::Tokens};
 pub enum Proof {
     /// The password.
     Password(ProvedPassword),
+    /// An identity token of an issuer whose word is taken.
+    Identity,
     /// Somebody with a session, who brought the second factor to it, approved the device whose code has this keyed hash.
     Approved {
         /// That hash.
@@ -31,11 +33,13 @@ pub struct LoggedIn {
 }
 
 impl Accounts {
-    /// Opens a session for a user who was recognised by `proof`. `None`, and nothing is opened, where that proof does
-    /// not hold any more: the password was changed, or its hash replaced, since it was checked.
+    /// Opens a session for a user who was recognised by `proof`, unless a second factor is on that is not part of it.
+    /// `None`, and nothing is opened, where that proof does not hold any more: the password was changed, its hash
+    /// replaced, or the second factor switched on or off since it was checked.
     ///
     /// # Errors
-    /// [`AccountsError::UserDisabled`], or the store's.
+    /// [`AccountsError::MfaRequired`], [`AccountsError::UserDisabled`], [`AccountsError::EmailNotVerified`], or the
+    /// store's.
     pub(crate) fn sign_in(
         &self,
         user: Arc<User>,
@@ -45,20 +49,33 @@ impl Accounts {
         if !user.is_active {
             return Err(AccountsError::UserDisabled);
         }
+        if self.settings.require_verified_email && user.email.is_some() && !user.is_verified {
+            return Err(AccountsError::EmailNotVerified);
+        }
         let (password, device) = match proof {
             Proof::Password(password) => (Some(password), None),
+            Proof::Identity => (None, None),
             Proof::Approved { device } => (None, Some(device)),
         };
-        self.open_session(user, password, device, client)
+        // The store refuses as well: it may be switched on in this moment.
+        if device.is_none() && self.needs_second_factor(user.id)? {
+            let asked = self.ask_for_second_factor(&user, password, client)?;
+            return asked.map_or(Ok(None), |mfa_token| Err(AccountsError::MfaRequired { mfa_token }));
+        }
+        let (new, tokens) = self.new_session(&user, client)?;
+        // What was tried with the password is made good by nothing but a session.
+        let attempts = password.as_ref().and_then(|_| self.made_good(&user, client));
+        let new = NewSession { password, device, attempts, ..new };
+        let opened = self.stores.sessions.open(&new)?;
+        Ok(opened.then_some(LoggedIn { session: new.session, tokens, user }))
     }
 
-    fn open_session(
+    /// A session for `user`, and its tokens; it is opened by the store.
+    pub(crate) fn new_session(
         &self,
-        user: Arc<User>,
-        password: Option<ProvedPassword>,
-        device: Option<[u8; 32]>,
+        user: &User,
         client: &Client,
-    ) -> Result<Option<LoggedIn>, AccountsError> {
+    ) -> Result<(NewSession, Tokens), AccountsError> {
         let now = self.now();
         let session = Session {
             id: SessionId::new(now, &*self.random),
@@ -72,8 +89,7 @@ impl Accounts {
         let (tokens, refresh_hash) = self.new_tokens(user.id, session.id, now)?;
         let by = By::user(user.id, client);
         let audit = vec![self.entry(&by, AuditAction::SessionLogin, AuditSubject::Session(session.id))];
-        let new = NewSession { session: session.clone(), refresh_hash, password, device, audit };
-        let opened = self.stores.sessions.open(&new)?;
-        Ok(opened.then_some(LoggedIn { session, tokens, user }))
+        let (password, device, attempts) = (None, None, None);
+        Ok((NewSession { session, refresh_hash, password, device, attempts, audit }, tokens))
     }
 }

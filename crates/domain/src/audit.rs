@@ -43,6 +43,10 @@ actions! {
     UserActivated => "user.activated",
     /// An account was closed.
     UserDeactivated => "user.deactivated",
+    /// Wrong passwords locked an account, or what an address may try at it.
+    UserLocked => "user.locked",
+    /// An administrator ended that.
+    UserUnlocked => "user.unlocked",
     /// An account was deleted.
     UserDeleted => "user.deleted",
     /// A session was opened.
@@ -53,6 +57,8 @@ actions! {
     SessionLogout => "session.logout",
     /// A session ended because a spent refresh token was presented.
     RefreshReused => "session.refresh_reused",
+    /// An identity of another issuer became a user's.
+    IdentityLinked => "identity.linked",
     /// A user let a device in.
     DeviceApproved => "device.approved",
     /// A user did not let a device in.
@@ -61,6 +67,42 @@ actions! {
     PasswordChanged => "password.changed",
     /// Somebody who wanted to change the password did not know the present one.
     PasswordChangeFailed => "password.change_failed",
+    /// Somebody asked for a mail that sets a password.
+    PasswordResetRequested => "password.reset_requested",
+    /// Somebody who read that mail set a password.
+    PasswordReset => "password.reset",
+    /// Somebody tried to sign up with an address that has an account.
+    RegistrationRefused => "user.registration_refused",
+    /// Somebody asked for another mail that confirms an address.
+    VerificationRequested => "email.verification_requested",
+    /// An address was confirmed.
+    EmailVerified => "email.verified",
+    /// A user asked for another address.
+    EmailChangeRequested => "email.change_requested",
+    /// A user has another address.
+    EmailChanged => "email.changed",
+    /// Whoever has an address said that somebody else had used it.
+    EmailDisowned => "email.disowned",
+    /// A user asked for a mail that confirms that the account shall be deleted.
+    UserDeletionRequested => "user.deletion_requested",
+    /// An administrator invited somebody.
+    InvitationCreated => "invitation.created",
+    /// Somebody proved the first factor and was asked for the second.
+    SecondFactorRequired => "session.mfa_required",
+    /// A user set up a second factor, which is not on by that.
+    SecondFactorSetUp => "second_factor.set_up",
+    /// A user switched one on.
+    SecondFactorEnabled => "second_factor.enabled",
+    /// A user switched it off.
+    SecondFactorDisabled => "second_factor.disabled",
+    /// An administrator ended it.
+    SecondFactorReset => "second_factor.reset",
+    /// Somebody named a wrong code, or a wrong password beside one.
+    SecondFactorFailed => "second_factor.failed",
+    /// A backup code was used.
+    BackupCodeUsed => "second_factor.backup_code_used",
+    /// A user has new backup codes.
+    BackupCodesRenewed => "second_factor.backup_codes_renewed",
     /// A key was made.
     KeyCreated => "key.created",
     /// A key was changed.

@@ -20,6 +20,7 @@ use actix_web::{
         header::{HeaderName, HeaderValue, RETRY_AFTER},
     },
 };
+use secrecy::SecretString;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -50,12 +51,14 @@ pub struct Problem {
     cause: Option<String>,
     /// The `error` of RFC 6749 that stands beside it.
     oauth: Option<&'static str>,
+    /// What stands for the first factor where the second is asked for.
+    mfa_token: Option<SecretString>,
 }
 
 impl Problem {
     /// A problem with a stable code and words that say what to do.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), errors: Vec::new(), headers: Vec::new(), cause: None, oauth: None }
+        Self { status, code, detail: detail.into(), errors: Vec::new(), headers: Vec::new(), cause: None, oauth: None, mfa_token: None }
     }
 
     /// A problem of an OAuth endpoint, whose code is also its `error`.
@@ -124,6 +127,12 @@ impl Problem {
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
+    }
+
+    /// The same, with what stands for the first factor.
+    #[must_use]
+    pub fn with_mfa_token(self, mfa_token: SecretString) -> Self {
+        Self { mfa_token: Some(mfa_token), ..self }
     }
 
     /// The same, to be tried again after so many seconds.

@@ -38,6 +38,17 @@ pub const GROUPS: [Group; 9] = [
                 .service(auth::external::external)
                 .service(auth::change_password::change_password)
                 .service(auth::change_password::password_change)
+                .service(auth::setup_second_factor::setup_second_factor)
+                .service(auth::enable_second_factor::enable_second_factor)
+                .service(auth::verify_second_factor::verify_second_factor)
+                .service(auth::disable_second_factor::disable_second_factor)
+                .service(auth::renew_backup_codes::renew_backup_codes)
+                .service(auth::request_password_reset::request_password_reset)
+                .service(auth::request_password_reset::password_reset)
+                .service(auth::reset_password::reset_password)
+                .service(auth::reset_password::password_reset_confirm)
+                .service(auth::verify_email::verify_email)
+                .service(auth::resend_verification::resend_verification)
                 .service(auth::me::me)
                 .service(auth::vscode_config::vscode_config);
         },
@@ -67,7 +78,7 @@ pub const GROUPS: [Group; 9] = [
         prefix: "/api/v1/admin",
         aliases: &["/api/admin", "/admin"],
         routes: |group| {
-            group.service(admin::edit_user::edit_user).service(admin::edit_key::edit_key).service(admin::list_audit::list_audit);
+            group.service(admin::unlock_user::unlock_user).service(admin::edit_user::edit_user).service(admin::edit_key::edit_key).service(admin::invite::invite).service(admin::password_reset::password_reset).service(admin::reset_second_factor::reset_second_factor).service(admin::list_audit::list_audit);
         },
     },
     Group {
@@ -105,7 +116,11 @@ pub const GROUPS: [Group; 9] = [
                 .service(pages::sign_in::sign_in)
                 .service(pages::sign_out::sign_out)
                 .service(pages::device::device_page)
-                .service(pages::device::device);
+                .service(pages::device::device)
+                .service(pages::reset_password::reset_password_page)
+                .service(pages::reset_password::reset_password)
+                .service(pages::verify_email::verify_email_page)
+                .service(pages::verify_email::verify_email);
         },
     },
 ];

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod billing;
+pub mod backup_codes;
 pub mod event;
 pub mod key;
 pub mod money;

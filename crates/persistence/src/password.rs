@@ -7,10 +7,11 @@ use crate::{
     both::Conn,
     database::Effects,
     failure::Failure,
+    mail,
     pg,
     rows::user::UserRow,
     schema::users,
-    session,
+    second_factor, session,
     types::{Id, Ts},
 };
 
@@ -39,6 +40,10 @@ pub fn change(conn: &mut Conn, change: &PasswordChange) -> Result<(bool, Effects
     }
     let values = (users::password_hash.eq(Some(&change.after)), users::updated_at.eq(Ts::from(change.now)));
     diesel::update(users::table.find(user)).set(values).execute(conn)?;
+    second_factor::forget_first(conn, change.user)?;
+    if let Some(mail) = &change.mail {
+        mail::insert(conn, mail)?;
+    }
     let mut changes = vec![Change::User(change.user)];
     changes.extend(session::end_others(conn, change.user, Some(change.session), change.now)?);
     Ok((true, Effects::new(changes, change.audit.clone())))

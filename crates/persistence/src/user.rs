@@ -7,12 +7,14 @@ use tollgate_store::{
 };
 
 use crate::{
+    account,
     both::{Conn, MultiBackend},
     database::{Database, Effects},
     failure::Failure,
-    key, password, pg,
+    password, pg,
     rows::user::UserRow,
     schema::{api_keys, users},
+    second_factor,
     types::{Id, Ts},
 };
 
@@ -23,18 +25,9 @@ impl UserStore for Database {
         first_key: Option<&NewKey>,
         audit: &[AuditEntry],
     ) -> Result<(), StoreError> {
-        let audit = audit.to_vec();
-        let row = UserRow::from(&user.user);
-        let hash = user.password_hash.clone();
-        let id = user.user.id;
-        let first_key = first_key.cloned();
+        let (user, first_key, audit) = (user.clone(), first_key.cloned(), audit.to_vec());
         self.change(move |conn| {
-            diesel::insert_into(users::table).values((&row, users::password_hash.eq(hash))).execute(conn)?;
-            let mut changes = vec![Change::User(id)];
-            if let Some(first) = first_key {
-                key::insert(conn, &first)?;
-                changes.push(Change::Key(first.key.id));
-            }
+            let changes = account::insert(conn, &user, first_key.as_ref())?;
             Ok(((), Effects::new(changes, audit)))
         })
     }
@@ -95,6 +88,9 @@ impl UserStore for Database {
             after.created_at = before.created_at;
             after.updated_at = now;
             diesel::update(users::table.find(Id::from(id))).set(UserRow::from(&after)).execute(conn)?;
+            if !after.is_active {
+                second_factor::forget_first(conn, id)?;
+            }
             let mut changes = vec![Change::User(id)];
             if before.role == Role::Admin && after.role != Role::Admin {
                 changes.extend(strip_admin(conn, id, now)?.into_iter().map(Change::Key));
@@ -113,6 +109,8 @@ impl UserStore for Database {
         let audit = audit.to_vec();
         let hash = hash.to_owned();
         self.change(move |conn| {
+            pg::lock_user(conn, id.into())?;
+            second_factor::forget_first(conn, id)?;
             let values = (users::password_hash.eq(Some(hash)), users::updated_at.eq(Ts::from(now)));
             let found = diesel::update(users::table.find(Id::from(id))).set(values).execute(conn)? > 0;
             Ok((found, if found { Effects::new(vec![Change::User(id)], audit) } else { Effects::NONE }))

@@ -2,7 +2,7 @@
 
 use tollgate_domain::{AuditEntry, Session, SessionId, Time, UserId};
 
-use crate::{Page, PageRequest, StoreError};
+use crate::{Cleared, Page, PageRequest, StoreError};
 
 /// A password that was just checked.
 #[derive(Debug, Clone)]
@@ -24,6 +24,8 @@ pub struct NewSession {
     pub password: Option<ProvedPassword>,
     /// The keyed hash of the code of an approved device that is let in by it, once.
     pub device: Option<[u8; 32]>,
+    /// The attempts that it makes good, where it is the end of one.
+    pub attempts: Option<Cleared>,
     /// What the audit log tells of it.
     pub audit: Vec<AuditEntry>,
 }
@@ -74,7 +76,8 @@ pub enum Rotated {
 pub trait SessionStore: Send + Sync {
     /// Opens a session and, with it, replaces an outdated hash of the password that opens it. `false`, and
     /// nothing is done, where the user's hash is no longer the one that was checked: a password that is changed
-    /// meanwhile opens nothing.
+    /// meanwhile opens nothing. The same where the user has a second factor on and no device is let in:
+    /// [`SecondFactorStore::sign_in`](crate::SecondFactorStore::sign_in) opens that session.
     ///
     /// # Errors
     /// See [`StoreError`]; so everywhere below.

@@ -1,13 +1,17 @@
 //! Errors of the control plane and of the stores.
 
 use actix_web::http::StatusCode;
-use tollgate_accounts::{AccountsError, Beyond};
+use tollgate_accounts::{AccountsError, Beyond, external::IdentityError};
 use tollgate_store::StoreError;
 
 use super::{FieldProblem, Problem};
 
 /// Seconds after which to ask again when the database was away.
 const RETRY_STORE_AFTER: u64 = 1;
+/// The same when an account got as many mails in an hour as it gets.
+const RETRY_MAILS_AFTER: u64 = 3_600;
+/// The same when an identity token's issuer was.
+const RETRY_ISSUER_AFTER: u64 = 10;
 
 impl From<AccountsError> for Problem {
     fn from(error: AccountsError) -> Self {
@@ -30,20 +34,46 @@ impl From<AccountsError> for Problem {
             }
             AccountsError::InvalidCredentials
             | AccountsError::WrongPassword
+            | AccountsError::InvalidMfaToken
+            | AccountsError::WrongCode
             | AccountsError::InvalidToken
             | AccountsError::InvalidRefreshToken => {
                 Self::new(StatusCode::UNAUTHORIZED, "invalid_credentials", said)
             }
+            AccountsError::Identity(IdentityError::Refused) => {
+                Self::new(StatusCode::UNAUTHORIZED, "invalid_credentials", said)
+            }
+            AccountsError::Identity(IdentityError::Unreachable) => {
+                Self::new(StatusCode::BAD_GATEWAY, "upstream_unreachable", said).retry_after(RETRY_ISSUER_AFTER)
+            }
+            AccountsError::LinkRequired => Self::new(StatusCode::CONFLICT, "link_required", said),
+            AccountsError::MfaRequired { mfa_token } => {
+                Self::new(StatusCode::UNAUTHORIZED, "mfa_required", said).with_mfa_token(mfa_token)
+            }
             AccountsError::RefreshReused => Self::new(StatusCode::UNAUTHORIZED, "refresh_reused", said),
             AccountsError::UserDisabled => Self::new(StatusCode::UNAUTHORIZED, "user_disabled", said),
-            AccountsError::Beyond(beyond) => beyond.into(),
-            AccountsError::TooManyKeys { .. } => Self::new(StatusCode::CONFLICT, "too_many_keys", said),
             AccountsError::TooManyAttempts { retry_after } => {
                 Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", said).retry_after(retry_after)
             }
+            AccountsError::AddressLimit { retry_after } => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded", said).retry_after(retry_after)
+            }
+            AccountsError::EmailNotVerified => Self::new(StatusCode::FORBIDDEN, "email_not_verified", said),
+            AccountsError::NoEmail => Self::new(StatusCode::CONFLICT, "conflict", said),
+            AccountsError::TooManyMails => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", said).retry_after(RETRY_MAILS_AFTER)
+            }
+            AccountsError::Beyond(beyond) => beyond.into(),
+            AccountsError::TooManyKeys { .. } => Self::new(StatusCode::CONFLICT, "too_many_keys", said),
             AccountsError::Device(refusal) => Self::oauth(StatusCode::BAD_REQUEST, refusal.code(), said),
             AccountsError::NotFound(what) => Self::not_found(what),
-            AccountsError::NoPassword | AccountsError::AmbiguousPrefix(_) => {
+            AccountsError::IdentityTaken
+            | AccountsError::TooManyIdentities { .. }
+            | AccountsError::NoPassword
+            | AccountsError::SecondFactorOn
+            | AccountsError::SecondFactorOff
+            | AccountsError::SecondFactorNotSetUp
+            | AccountsError::AmbiguousPrefix(_) => {
                 Self::new(StatusCode::CONFLICT, "conflict", said)
             }
             AccountsError::Internal(cause) => Self::internal(cause),

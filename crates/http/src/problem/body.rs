@@ -8,6 +8,7 @@ use actix_web::{
         header::{CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE},
     },
 };
+use secrecy::ExposeSecret;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -42,6 +43,9 @@ pub struct ProblemBody {
     /// Which fields are wrong, where the request did not validate.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldProblem>,
+    /// With the code `mfa_required`: what `POST /api/v1/auth/2fa/verify` takes together with a code, for five minutes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mfa_token: Option<String>,
     /// The same for OpenAI's clients, under `/v1/`; where OAuth's clients call, the name that RFC 6749 gives it.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<OtherError>,
@@ -91,6 +95,7 @@ pub fn write(
         code: problem.code,
         request_id: request_id.map(str::to_owned),
         errors: problem.errors.clone(),
+        mfa_token: problem.mfa_token.as_ref().map(|token| token.expose_secret().to_owned()),
         error: match openai {
             true => Some(OtherError::OpenAi(openai_error(problem))),
             false => problem.oauth.map(OtherError::OAuth),

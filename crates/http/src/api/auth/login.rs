@@ -56,7 +56,11 @@ pub struct LoginResponse {
     request_body(content((LoginRequest = "application/json"), (LoginForm = "application/x-www-form-urlencoded"))),
     responses(
         (status = 200, description = "The session's tokens.", body = LoginResponse),
-        (status = 401, description = "`invalid_credentials`, or `user_disabled` where the password was right."),
+        (
+            status = 401,
+            description = "`invalid_credentials`; `user_disabled` where the password was right; or, where a second \
+                           factor is on, `mfa_required` with an `mfa_token` for `POST /api/v1/auth/2fa/verify`."
+        ),
     ),
 )]
 #[post("/login")]
