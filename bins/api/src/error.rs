@@ -34,6 +34,9 @@ pub enum StartError {
     /// Accounts are configured in a way that cannot be.
     #[error("accounts cannot be set up: {0}")]
     Accounts(#[from] tollgate_accounts::AccountsError),
+    /// Identity providers are configured in a way that cannot be.
+    #[error("identity_providers: {0}")]
+    Issuers(#[from] tollgate_identity::IssuersError),
     /// Mails come from nobody.
     #[error("MAIL_FROM: {0}")]
     Sender(#[from] tollgate_notify::NotASender),

@@ -4,7 +4,7 @@ use std::{num::NonZero, rc::Rc, sync::Arc, thread, time::Duration};
 
 use chrono::TimeDelta;
 use secrecy::ExposeSecret;
-use tollgate_accounts::{Accounts, AccountsSettings, RegistrationPolicy, mail::MailTransport};
+use tollgate_accounts::{Accounts, AccountsSettings, AttemptLimits, RegistrationPolicy, mail::MailTransport};
 use tollgate_config::{
     Config, DatabaseUrl, RegistrationMode,
     system::{IdRandomness, OsRandomness, SystemClock},
@@ -12,9 +12,10 @@ use tollgate_config::{
 use tollgate_domain::{Clock, Pepper, Time};
 use tollgate_gate::{Authenticator, Line, LineSettings, Shared};
 use tollgate_http::{
-    HttpSettings, MetricsAccess, MetricsSource, Pools, Readiness, State, Waiting,
+    HttpSettings, ManagementCalls, MetricsAccess, MetricsSource, Pools, Readiness, State, Waiting,
     gate::{Bodies, Worker, WorkerTimer},
 };
+use tollgate_identity::{Issuer, Issuers};
 use tollgate_persistence::{Db, LockError, ServerLock, Settings, Spool, Url};
 use tollgate_providers::{HttpUpstream, Providers};
 use tollgate_store::{Directory, Freshness, Stores};
@@ -124,6 +125,7 @@ pub fn build(config: &Config, metrics: MetricsSource, waiting: &Waiting) -> Resu
         pepper.clone(),
         Arc::clone(&clock),
         Arc::clone(&pools.lookups) as _,
+        config.address_limits.unknown_keys,
     ));
     let shared = Arc::new(Shared {
         authenticator: Arc::clone(&authenticator),
@@ -145,10 +147,12 @@ pub fn build(config: &Config, metrics: MetricsSource, waiting: &Waiting) -> Resu
         Arc::clone(&clock),
         Arc::new(OsRandomness),
     )?;
+    let accounts = with_identities(config, accounts)?;
     accounts.warm_up();
     let state = State {
         accounts: Arc::new(accounts),
         authenticator,
+        management: Arc::new(ManagementCalls::new(config.management_limits.per_minute)),
         folder: Arc::clone(&folder),
         readiness,
         pools,
@@ -173,6 +177,20 @@ fn stores(config: &Config, db: &Db) -> Result<(Stores, RecorderStores), StartErr
     #[cfg(feature = "abort-points")]
     let (stores, recorder_stores) = crate::abort::with_points(stores, recorder_stores);
     Ok((stores, recorder_stores))
+}
+
+/// The same, taking identity tokens where issuers are configured.
+fn with_identities(config: &Config, accounts: Accounts) -> Result<Accounts, StartError> {
+    if config.identity_providers.is_empty() {
+        return Ok(accounts);
+    }
+    let issuers = config.identity_providers.iter().map(|provider| Issuer {
+        name: provider.name.clone(),
+        issuer: provider.issuer.clone(),
+        audience: provider.audience.clone(),
+        authorized_parties: provider.authorized_parties.clone(),
+    });
+    Ok(accounts.with_identities(Arc::new(Issuers::new(issuers.collect())?)))
 }
 
 /// Makes each worker's line, with an HTTP client of its own.
@@ -250,14 +268,23 @@ fn account_settings(config: &Config, pepper: Pepper) -> AccountsSettings {
         max_keys_per_user: config.keys.max_per_user,
         tiers: config.tiers,
         registration: registration(config),
+        require_verified_email: config.registration.require_verified_email,
+        attempts: attempt_limits(config),
+    }
+}
+
+fn attempt_limits(config: &Config) -> AttemptLimits {
+    AttemptLimits {
+        max_attempts: config.lockout.max_attempts,
+        lock: TimeDelta::minutes(config.lockout.minutes.into()),
+        failed_logins_per_hour: config.address_limits.failed_logins,
+        sign_ups_per_hour: config.address_limits.sign_ups,
+        mails_per_hour: config.address_limits.reset_mails,
     }
 }
 
 fn registration(config: &Config) -> RegistrationPolicy {
     match config.registration.mode {
-        RegistrationMode::Open if config.registration.require_verified_email => {
-            RegistrationPolicy::VerifiedOnly
-        }
         RegistrationMode::Open => RegistrationPolicy::Open,
         RegistrationMode::Invite => RegistrationPolicy::InviteOnly,
         RegistrationMode::Closed => RegistrationPolicy::Closed,

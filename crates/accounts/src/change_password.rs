@@ -7,7 +7,8 @@ use tollgate_store::PasswordChange;
 use crate::{
     Accounts, AccountsError,
     field::Faults,
-    password::{Fit, MAX_CHECKS},
+    mail::Mail,
+    password::MAX_CHECKS,
     session::Identity,
 };
 
@@ -17,14 +18,21 @@ impl Accounts {
     ///
     /// # Errors
     /// [`AccountsError::NoPassword`] where there is none to change, [`AccountsError::Invalid`] with the field
-    /// `new_password`, [`AccountsError::WrongPassword`], also where it or the session ended meanwhile, or the
-    /// store's.
+    /// `new_password`, [`AccountsError::TooManyAttempts`], [`AccountsError::WrongPassword`], also where it or the
+    /// session ended meanwhile, or the store's.
     pub fn change_password(
         &self,
         caller: &Identity,
         present: &SecretString,
         new: &SecretString,
     ) -> Result<(), AccountsError> {
+        let known = self.stores.users.credentials(caller.user.id)?.ok_or(AccountsError::InvalidToken)?;
+        if known.password_hash.is_none() {
+            return Err(AccountsError::NoPassword);
+        }
+        let mut faults = Faults::default();
+        self.passwords.judge("new_password", new, known.user.email.as_ref(), &mut faults);
+        faults.none()?;
         for _ in 0..MAX_CHECKS {
             if self.try_change(caller, present, new)? {
                 return Ok(());
@@ -41,20 +49,13 @@ impl Accounts {
         new: &SecretString,
     ) -> Result<bool, AccountsError> {
         let user = caller.user.id;
-        let known = self.stores.users.credentials(user)?.ok_or(AccountsError::InvalidToken)?;
-        let before = known.password_hash.ok_or(AccountsError::NoPassword)?;
-        let mut faults = Faults::default();
-        self.passwords.judge("new_password", new, known.user.email.as_ref(), &mut faults);
-        faults.none()?;
-        let told = |action| self.entry(&caller.by(), action, AuditSubject::User(user));
-        if self.passwords.verify(present, Some(&before)) == Fit::No {
-            self.stores.audit.note(&[told(AuditAction::PasswordChangeFailed)])?;
-            return Err(AccountsError::WrongPassword);
-        }
+        let before = self.check_present_password(caller, present, AuditAction::PasswordChangeFailed)?;
         let after = self.passwords.hash(new, &*self.random)?;
-        let audit = vec![told(AuditAction::PasswordChanged)];
-        let change =
-            PasswordChange { user, before, after, session: caller.session.id, now: self.now(), audit };
+        let audit = vec![self.entry(&caller.by(), AuditAction::PasswordChanged, AuditSubject::User(user))];
+        let to = caller.user.email.as_ref();
+        let mail = to.map(|to| self.mail(Some(to), &Mail::PasswordChanged)).transpose()?;
+        let (session, now) = (caller.session.id, self.now());
+        let change = PasswordChange { user, before, after, session, now, mail, audit };
         Ok(self.stores.users.change_password(&change)?)
     }
 }

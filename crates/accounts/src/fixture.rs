@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use chrono::TimeDelta;
 use tollgate_domain::{Pepper, Permissions, Randomness, Tiers};
 
-use crate::{AccountsSettings, RegistrationPolicy};
+use crate::{AccountsSettings, AttemptLimits, RegistrationPolicy};
 
 /// Randomness that counts up: different at every call, the same in every run.
 #[derive(Default)]
@@ -36,5 +36,7 @@ pub fn settings() -> AccountsSettings {
         max_keys_per_user: 100,
         tiers: Tiers::default(),
         registration: RegistrationPolicy::Open,
+        attempts: AttemptLimits::default(),
+        require_verified_email: false,
     }
 }

@@ -29,6 +29,8 @@ pub const RESET_LIFETIME: TimeDelta = TimeDelta::hours(1);
 pub const INVITATION_LIFETIME: TimeDelta = TimeDelta::days(7);
 /// How long sending a mail is tried that holds nothing which ends sooner.
 const WORTH_SENDING_FOR: TimeDelta = TimeDelta::days(3);
+/// The page that signs up.
+const SIGN_UP_PAGE: &str = "console";
 /// What binds a sealed mail to its use.
 const PURPOSE: &str = "mail";
 
@@ -163,6 +165,11 @@ impl Accounts {
 /// What a mail is sealed for: its own row.
 fn row(id: MailId) -> UserId {
     id.as_uuid().into()
+}
+
+/// The link of an invitation.
+pub(crate) fn sign_up_link(public_url: &str, invitation: &SecretString) -> String {
+    format!("{public_url}/{SIGN_UP_PAGE}?invite={}", invitation.expose_secret())
 }
 
 fn link(public_url: &str, page: &str, token: &SecretString) -> String {

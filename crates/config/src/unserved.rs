@@ -10,8 +10,8 @@ use crate::yaml::Value;
 
 const REFUSED_SECTIONS: &[(&str, &str)] = &[("services", "remove it; calls to its paths would be 404")];
 const IGNORED_SECTIONS: &[&str] = &["billing", "webhooks", "alerts", "telemetry"];
-/// Sections whose values are checked and that nothing acts on yet.
-const INERT_SECTIONS: &[&str] = &["lockout.", "address_limits.", "management_limits.", "retention."];
+/// Keys, and sections, whose values are checked and that nothing acts on yet.
+const INERT_SECTIONS: &[&str] = &["management_limits.exports_per_hour", "retention."];
 const IGNORED_VARIABLES: &[&str] = &["POLAR_ACCESS_TOKEN", "POLAR_WEBHOOK_SECRET", "POLAR_BASE_URL"];
 
 pub(crate) fn read(root: &mut Section<'_, '_>) {

@@ -7,11 +7,14 @@ pub mod cookie;
 pub mod device;
 pub mod form;
 pub mod layout;
+pub mod mailed;
+pub mod reset_password;
 pub mod session;
 pub mod sign_in;
 
 pub mod sign_out;
 pub mod style;
+pub mod verify_email;
 
 pub use form::PageForm;
 pub use session::PageSession;

@@ -6,7 +6,7 @@ use diesel::{
     prelude::*,
     r2d2::Error,
     sql_query,
-    sql_types::{Bool, Text},
+    sql_types::{BigInt, Bool, Text},
 };
 use secrecy::{ExposeSecret, SecretString};
 use tollgate_domain::{Month, Time};
@@ -14,7 +14,7 @@ use tollgate_domain::{Month, Time};
 use crate::{
     both::Conn,
     failure::Failure,
-    schema::{api_keys, devices, event_streams, sessions, users},
+    schema::{api_keys, attempts, devices, event_streams, sessions, users},
     types::Id,
 };
 
@@ -113,6 +113,27 @@ pub fn lock_device(conn: &mut Conn, hash: &[u8; 32]) -> QueryResult<()> {
     if let Conn::Pg(conn) = conn {
         let held = devices::table.find(hash.as_slice()).select(devices::device_hash);
         held.for_no_key_update().execute(conn)?;
+    }
+    Ok(())
+}
+
+/// Holds an email address, whether or not a user has it, by its keyed hash: others who do something with it wait until
+/// the end of the transaction.
+pub fn lock_address(conn: &mut Conn, address: &[u8; 32]) -> QueryResult<()> {
+    if let Conn::Pg(conn) = conn {
+        let (start, _) = address.split_first_chunk::<8>().unwrap_or((&[0; 8], &[]));
+        sql_query("SELECT pg_advisory_xact_lock($1)")
+            .bind::<BigInt, _>(i64::from_be_bytes(*start))
+            .execute(conn)?;
+    }
+    Ok(())
+}
+
+/// Holds these counts of attempts against other writers until the end of the transaction, in the order of their keys.
+pub fn lock_attempts(conn: &mut Conn, keys: &[&[u8]]) -> QueryResult<()> {
+    if let Conn::Pg(conn) = conn {
+        let held = attempts::table.filter(attempts::key.eq_any(keys)).order(attempts::key).select(attempts::key);
+        held.for_update().execute(conn)?;
     }
     Ok(())
 }

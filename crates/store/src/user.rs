@@ -2,7 +2,7 @@
 
 use tollgate_domain::{AuditEntry, Email, SessionId, Time, User, UserId};
 
-use crate::{Edit, NewKey, Page, PageRequest, StoreError};
+use crate::{Edit, NewKey, NewMail, Page, PageRequest, StoreError};
 
 /// A user to be made.
 #[derive(Debug, Clone)]
@@ -35,6 +35,8 @@ pub struct PasswordChange {
     pub session: SessionId,
     /// The present time.
     pub now: Time,
+    /// The mail that tells of it, of a user with an address.
+    pub mail: Option<NewMail>,
     /// What the audit log tells of it.
     pub audit: Vec<AuditEntry>,
 }

@@ -3,14 +3,12 @@
 use maud::{DOCTYPE, html};
 use secrecy::ExposeSecret;
 
-use super::{Mail, link};
+use super::{Mail, link, sign_up_link};
 
 /// The page that confirms addresses.
 const VERIFY_PAGE: &str = "verify-email";
 /// The page that sets passwords.
 const RESET_PAGE: &str = "reset-password";
-/// The page that signs up.
-const SIGN_UP_PAGE: &str = "console";
 const NOT_YOU: &str = "If this was not you, set a new password at once: somebody else may have yours.";
 const IGNORE: &str = "If you did not ask for this, you need not do anything.";
 
@@ -75,7 +73,7 @@ impl Letter {
                 "You are invited",
                 "You can make an account. The invitation is good for a week and for one account:",
             )
-            .action("Sign up", format!("{public_url}/{SIGN_UP_PAGE}?invite={}", token.expose_secret())),
+            .action("Sign up", sign_up_link(public_url, token)),
             Mail::DeletionCode { code } => Self::plain(
                 "Confirm that your account shall be deleted",
                 "Your account is deleted, with all that belongs to it, once this code is given within an hour:",

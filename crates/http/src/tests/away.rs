@@ -313,7 +313,8 @@ pub fn stores(told: Told) -> Stores {
     }
 }
 
-fn accounts_settings() -> AccountsSettings {
+/// What an installation decides about accounts.
+pub fn accounts_settings() -> AccountsSettings {
     AccountsSettings {
         public_url: "http://localhost:8000".into(),
         jwt_secrets: vec!["j".repeat(32).into()],
@@ -356,10 +357,14 @@ pub fn state(settings: HttpSettings) -> State {
 
 /// A state over a database that is away but for one key.
 pub fn telling(told: Told, settings: HttpSettings) -> State {
-    let (stores, directory) = (stores(told), Arc::new(Directory::new(1 << 20)));
+    over(stores(told), accounts_settings(), settings)
+}
+
+/// A state over these stores.
+pub fn over(stores: Stores, accounts_settings: AccountsSettings, settings: HttpSettings) -> State {
+    let directory = Arc::new(Directory::new(1 << 20));
     let pools = Pools::new(1).unwrap();
     let (clock, random) = (Arc::new(Fixed), Arc::new(Fixed));
-    let accounts_settings = accounts_settings();
     let authenticator = Authenticator::new(
         directory.clone(),
         stores.clone(),

@@ -15,7 +15,7 @@ use tollgate_domain::{
     limit::KeyLimits, random,
 };
 
-use crate::{DeviceCode, DeviceDecision, DeviceWish, Folded, LinkedIdentity, NewDevice, NewKey, NewMail, NewSession, NewUser, PasswordChange, Poll, Rotation, Stores};
+use crate::{AddressCount, AddressHit, Attempt, DeviceCode, DeviceDecision, DeviceWish, Folded, LinkedIdentity, NewDevice, NewKey, MailPurpose, MailToken, NewMail, NewSession, NewUser, PasswordChange, Poll, Rotation, Stores};
 
 /// How long a case waits for an append: longer than any takes.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -134,7 +134,7 @@ pub fn stored_key(stores: &Stores, user: UserId) -> KeyId {
 /// A change, by that session, of the password that every user here begins with.
 pub fn password_change(user: UserId, session: SessionId, now: Time) -> PasswordChange {
     let (before, after) = ("$2b$12$hash".to_owned(), "$2b$12$changed".to_owned());
-    PasswordChange { user, before, after, session, now, audit: Vec::new() }
+    PasswordChange { user, before, after, session, now, mail: None, audit: Vec::new() }
 }
 
 /// A session of `user` that is open for an hour.
@@ -148,7 +148,7 @@ pub fn session(user: UserId) -> NewSession {
         ip: Some("192.0.2.1".to_owned()),
         user_agent: Some("curl/8".to_owned()),
     };
-    NewSession { session, refresh_hash: random::bytes(&Numbers), password: None, device: None, audit: Vec::new() }
+    NewSession { session, refresh_hash: random::bytes(&Numbers), password: None, device: None, attempts: None, audit: Vec::new() }
 }
 
 /// A device that asks for ten minutes.
@@ -206,6 +206,20 @@ pub fn mail(time: Time) -> NewMail {
 pub fn identity(user: UserId) -> LinkedIdentity {
     let issuer = "https://login.example.com".to_owned();
     LinkedIdentity { issuer, subject: UserId::new(at(0), &Numbers).to_string(), user_id: user, created_at: at(0) }
+}
+
+/// A token of nobody's and of an address of its own, good for an hour from `time`.
+pub fn mail_token(purpose: MailPurpose, time: Time) -> MailToken {
+    MailToken {
+        hash: random::bytes(&Numbers),
+        purpose,
+        user: None,
+        email: None,
+        address: random::bytes(&Numbers),
+        created_at: time,
+        expires_at: time + TimeDelta::hours(1),
+        ended_at: None,
+    }
 }
 
 /// A chat of 100 tokens in and 50 out, admitted and answered well at `time`.
@@ -281,4 +295,21 @@ pub fn save(stores: &Stores, now: Time) -> u64 {
 pub fn used(stores: &Stores, events: &[UsageEvent]) {
     append(stores, events);
     fold(stores);
+}
+
+/// An attempt at an account, from no address, of which three are admitted.
+pub fn attempt(account: [u8; 32]) -> Attempt {
+    Attempt {
+        account,
+        known: Vec::new(),
+        address: None,
+        max_attempts: 3,
+        lock: TimeDelta::minutes(30),
+        now: at(0),
+    }
+}
+
+/// A failed login from an address.
+pub fn address(key: [u8; 32], limit: u64) -> AddressCount {
+    AddressCount { hit: AddressHit::FailedLogin, key, limit }
 }

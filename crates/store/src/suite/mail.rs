@@ -1,4 +1,4 @@
-//! Mails that wait to be sent.
+//! Promises of [`MailStore`](crate::MailStore).
 
 use std::{collections::HashSet, sync::Barrier, thread};
 
@@ -22,6 +22,7 @@ fn due(mail: &NewMail, attempts: u32) -> Option<DueMail> {
     Some(DueMail { id: mail.id, sealed: mail.sealed.clone(), attempts, give_up_at: mail.give_up_at })
 }
 
+/// Nothing comes before its time.
 pub fn a_mail_is_due_from_when_it_is_queued(stores: &Stores) {
     assert_eq!(stores.mails.take(at(0), at(60)).unwrap(), None);
     let mail = queued(stores, at(10));
@@ -30,6 +31,7 @@ pub fn a_mail_is_due_from_when_it_is_queued(stores: &Stores) {
     assert_eq!(stores.mails.take(at(10), at(70)).unwrap(), due(&mail, 1));
 }
 
+/// A mail that is being sent is let alone until its sender must be dead.
 pub fn what_was_taken_is_nobody_elses_for_a_while(stores: &Stores) {
     let mail = queued(stores, at(0));
     assert_eq!(stores.mails.take(at(0), at(60)).unwrap(), due(&mail, 1));
@@ -39,6 +41,7 @@ pub fn what_was_taken_is_nobody_elses_for_a_while(stores: &Stores) {
     assert_eq!(stores.mails.take(at(60), at(120)).unwrap(), due(&mail, 2));
 }
 
+/// What becomes of a mail that was taken.
 pub fn a_mail_that_failed_comes_again_and_one_that_was_sent_does_not(stores: &Stores) {
     let mail = queued(stores, at(0));
     stores.mails.take(at(0), at(60)).unwrap().unwrap();
@@ -54,6 +57,7 @@ pub fn a_mail_that_failed_comes_again_and_one_that_was_sent_does_not(stores: &St
     assert_eq!(stores.mails.waiting().unwrap(), 0);
 }
 
+/// Their turn is by when they were queued.
 pub fn the_mail_that_waits_longest_comes_first(stores: &Stores) {
     let late = queued(stores, at(5));
     let early = queued(stores, at(1));
@@ -62,6 +66,7 @@ pub fn the_mail_that_waits_longest_comes_first(stores: &Stores) {
     assert_eq!(stores.mails.take(at(9), at(69)).unwrap(), None);
 }
 
+/// Several servers send each mail once.
 pub fn of_senders_at_once_each_mail_goes_to_one(stores: &Stores) {
     let queued: HashSet<_> = (0..MAILS).map(|_| queued(stores, at(0)).id).collect();
     let barrier = Barrier::new(SENDERS);

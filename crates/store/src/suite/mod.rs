@@ -17,6 +17,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a case that cannot go on has failed")]
 
+pub mod attempt;
 pub mod change;
 pub mod device;
 pub mod event;
@@ -25,6 +26,7 @@ pub mod given;
 pub mod key;
 pub mod log;
 pub mod mail;
+pub mod mail_token;
 pub mod open_request;
 pub mod refresh;
 pub mod session;
@@ -97,6 +99,17 @@ macro_rules! suite {
         $case!(web_session, a_session_that_is_over_gets_no_cookie);
         $case!(web_session, a_cookie_is_forgotten_with_its_session);
 
+        $case!(attempt, attempts_lock_an_account_and_then_one_is_admitted_at_a_time);
+        $case!(attempt, attempts_at_once_are_all_counted);
+        $case!(attempt, a_session_resets_the_count_that_it_came_from);
+        $case!(attempt, a_known_address_is_known_for_so_long);
+        $case!(attempt, what_opens_nothing_resets_nothing);
+        $case!(attempt, a_cleared_user_has_no_counts);
+        $case!(attempt, an_address_does_so_much_an_hour);
+        $case!(attempt, a_full_address_counts_at_no_account);
+        $case!(attempt, an_address_does_no_more_at_once);
+        $case!(attempt, attempts_that_count_nowhere_are_forgotten_in_pieces);
+
         $case!(change, each_write_says_what_changed);
         $case!(change, numbers_follow_commits_without_gaps);
         $case!(change, a_limit_cuts_the_list_not_the_changes);
@@ -143,6 +156,22 @@ macro_rules! suite {
         $case!(mail, the_mail_that_waits_longest_comes_first);
         $case!(mail, of_senders_at_once_each_mail_goes_to_one);
 
+        $case!(mail_token, a_token_reads_back_whole);
+        $case!(mail_token, a_new_token_takes_the_place_of_the_one_before);
+        $case!(mail_token, tokens_are_counted_by_user_and_address);
+        $case!(mail_token, invitations_stand_beside_the_others);
+        $case!(mail_token, a_reset_sets_the_password_once);
+        $case!(mail_token, only_the_right_token_sets_a_password);
+        $case!(mail_token, of_resets_at_once_one_counts);
+        $case!(mail_token, a_reset_of_an_account_that_was_never_confirmed_ends_its_keys);
+        $case!(mail_token, a_sign_up_makes_a_user_or_tells_the_owner);
+        $case!(mail_token, of_sign_ups_at_once_one_counts);
+        $case!(mail_token, an_invitation_is_good_once);
+        $case!(mail_token, a_confirmation_makes_the_first_key_once);
+        $case!(mail_token, a_new_address_is_confirmed_or_taken);
+        $case!(mail_token, who_owns_the_address_ends_what_others_made);
+        $case!(mail_token, expired_tokens_are_forgotten);
+
         $case!(windows, saved_windows_are_those_of_the_events_whoever_saves);
         $case!(windows, a_save_stops_at_its_limit_and_says_so);
         $case!(windows, what_has_left_every_window_is_forgotten);
@@ -153,7 +182,8 @@ macro_rules! suite {
 
 #[cfg(test)]
 mod tests {
-    const FILES: [(&str, &str); 14] = [
+    const FILES: [(&str, &str); 16] = [
+        ("attempt", include_str!("attempt.rs")),
         ("change", include_str!("change.rs")),
         ("device", include_str!("device.rs")),
         ("event", include_str!("event.rs")),
@@ -161,6 +191,7 @@ mod tests {
         ("key", include_str!("key.rs")),
         ("log", include_str!("log.rs")),
         ("mail", include_str!("mail.rs")),
+        ("mail_token", include_str!("mail_token.rs")),
         ("open_request", include_str!("open_request.rs")),
         ("refresh", include_str!("refresh.rs")),
         ("session", include_str!("session.rs")),

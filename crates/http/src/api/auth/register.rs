@@ -5,10 +5,11 @@ use std::sync::Arc;
 use actix_web::{HttpResponse, post, web::Data};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use tollgate_accounts::register::{Registered, Registration};
-use tollgate_domain::Time;
+use tollgate_accounts::register::{Registered, Registering, Registration};
+use tollgate_domain::{ApiKey, KeyText, Time};
 use utoipa::ToSchema;
 
+use super::request_password_reset::MailAnswer;
 use crate::{
     extract::{Asking, Body},
     problem::Problem,
@@ -31,8 +32,8 @@ pub struct RegisterRequest {
     /// What to call the user.
     name: Option<String>,
     /// An invitation, where sign-up takes one.
-    #[expect(dead_code, reason = "clients may send it; invitations do not exist yet")]
-    invite: Option<String>,
+    #[schema(value_type = Option<String>)]
+    invite: Option<SecretString>,
 }
 
 /// A new account.
@@ -59,12 +60,14 @@ pub struct FirstKey {
 
 /// Sign up
 ///
-/// Makes an account and its `Primary API Key`, whose secret is shown this once.
+/// Makes an account and its `Primary API Key`, whose secret is shown this once. Where addresses must be confirmed
+/// first, the answer is always the same 202, and the key comes with that of `POST /api/v1/auth/verify-email`.
 #[utoipa::path(
     tag = "accounts",
     request_body = RegisterRequest,
     responses(
         (status = 201, description = "The account was made.", body = RegisterResponse),
+        (status = 202, description = "A mail was sent, with which to go on.", body = MailAnswer),
         (status = 403, description = "Nobody can sign up here: `registration_closed`."),
         (status = 409, description = "The address has an account: `email_taken`."),
     ),
@@ -73,23 +76,34 @@ pub struct FirstKey {
 pub async fn register(
     state: Data<State>,
     Asking(client): Asking,
-    body: Body<RegisterRequest>,
+    Body(request): Body<RegisterRequest>,
 ) -> Result<HttpResponse, Problem> {
-    let Body(RegisterRequest { email, password, confirm_password, name, .. }) = body;
+    let RegisterRequest { email, password, confirm_password, name, invite } = request;
     let accounts = Arc::clone(&state.accounts);
-    let wish = Registration { email, password, confirm_password, name };
-    let registered = state.pools.hash.run(move || accounts.register(&wish, &client)).await??;
-    Ok(HttpResponse::Created().json(RegisterResponse::new(&registered, state.clock.now())))
+    let wish = Registration { email, password, confirm_password, name, invite };
+    Ok(match state.pools.hash.run(move || accounts.register(&wish, &client)).await?? {
+        Registering::Done(registered) => {
+            HttpResponse::Created().json(RegisterResponse::new(&registered, state.clock.now()))
+        }
+        Registering::VerificationSent => HttpResponse::Accepted().json(MailAnswer::VERIFICATION),
+    })
 }
 
 impl RegisterResponse {
     fn new(registered: &Registered, now: Time) -> Self {
-        let api_key = FirstKey {
-            id: registered.key.id.to_string(),
-            key: registered.secret.expose().to_owned(),
-            key_preview: registered.key.preview.clone(),
-            name: registered.key.name.clone(),
-        };
+        let api_key = FirstKey::new(&registered.key, &registered.secret);
         Self { user: UserView::new(&registered.user, now), api_key }
+    }
+}
+
+impl FirstKey {
+    /// A key that was just made.
+    pub fn new(key: &ApiKey, secret: &KeyText) -> Self {
+        Self {
+            id: key.id.to_string(),
+            key: secret.expose().to_owned(),
+            key_preview: key.preview.clone(),
+            name: key.name.clone(),
+        }
     }
 }

@@ -1,0 +1,122 @@
+//! What happens to a whole account at once: it is made, cleaned of what others left in it, deleted.
+
+use diesel::prelude::*;
+use tollgate_domain::{KeyId, SessionId, Time, User, UserId};
+use tollgate_store::{Change, MailPurpose, NewKey, NewUser, PasswordReset};
+
+use crate::{
+    attempt,
+    both::Conn,
+    database::Effects,
+    erasure,
+    failure::Failure,
+    key, mail, mail_token, pg,
+    rows::user::UserRow,
+    schema::{api_keys, external_identities, sessions, users},
+    second_factor, session,
+    types::{Id, Ts},
+};
+
+/// Makes a user and perhaps its first key; gives what changed.
+pub(crate) fn insert(
+    conn: &mut Conn,
+    new: &NewUser,
+    first_key: Option<&NewKey>,
+) -> Result<Vec<Change>, Failure> {
+    let row = UserRow::from(&new.user);
+    let values = (&row, users::password_hash.eq(new.password_hash.as_deref()));
+    diesel::insert_into(users::table).values(values).execute(conn)?;
+    let mut changes = vec![Change::User(new.user.id)];
+    if let Some(first) = first_key {
+        key::insert(conn, first)?;
+        changes.push(Change::Key(first.key.id));
+    }
+    Ok(changes)
+}
+
+pub(crate) fn find(conn: &mut Conn, id: Id) -> Result<Option<User>, Failure> {
+    let row = users::table.find(id).select(UserRow::as_select()).first(conn).optional()?;
+    Ok(row.map(User::try_from).transpose()?)
+}
+
+/// Sets a password for who has read a mail; gives whether, and what that brings about.
+pub(crate) fn reset_password(conn: &mut Conn, reset: &PasswordReset) -> Result<(bool, Effects), Failure> {
+    let user = Id::from(reset.user);
+    pg::lock_user(conn, user)?;
+    let refused = || Ok((false, Effects::NONE));
+    let Some(before) = find(conn, user)? else { return refused() };
+    let good = mail_token::find(conn, &reset.token)?
+        .is_some_and(|token| token.user == Some(reset.user) && token.email == before.email);
+    if !good || mail_token::spend(conn, &reset.token, &[MailPurpose::Reset], reset.now)?.is_none() {
+        return refused();
+    }
+    let mut changes = vec![Change::User(reset.user)];
+    let was_verified = before.is_verified;
+    if !was_verified || reset.revoke_keys {
+        changes.extend(revoke_all_keys(conn, reset.user, reset.now)?);
+    }
+    let before_verified = before.is_verified;
+    let after = User { is_verified: true, updated_at: reset.now, ..before };
+    let values = (UserRow::from(&after), users::password_hash.eq(Some(&reset.password_hash)));
+    diesel::update(users::table.find(user)).set(values).execute(conn)?;
+    if before_verified {
+        second_factor::forget_first(conn, reset.user)?;
+    } else {
+        // Whoever made the account without owning the address may have set it up.
+        second_factor::remove(conn, reset.user)?;
+    }
+    if !was_verified {
+        // Whoever made the account may have left a way in.
+        second_factor::remove(conn, reset.user)?;
+        diesel::delete(external_identities::table.filter(external_identities::user_id.eq(user)))
+            .execute(conn)?;
+    }
+    // What was begun with the password before comes to nothing.
+    second_factor::forget_first(conn, reset.user)?;
+    attempt::clear(conn, &reset.attempts, Some(reset.user))?;
+    mail_token::end_all(conn, user, reset.now)?;
+    changes.extend(session::end_others(conn, reset.user, None, reset.now)?);
+    mail::insert(conn, &reset.mail)?;
+    Ok((true, Effects::new(changes, reset.audit.clone())))
+}
+
+/// Revokes every key of a user, in the order of their ids, and forgets sealed secrets; gives what changed.
+fn revoke_all_keys(conn: &mut Conn, user: UserId, now: Time) -> Result<Vec<Change>, Failure> {
+    let keys: Vec<Id> = api_keys::table
+        .filter(api_keys::user_id.eq(Id::from(user)))
+        .filter(api_keys::revoked_at.is_null())
+        .order(api_keys::id)
+        .select(api_keys::id)
+        .load(conn)?;
+    for id in &keys {
+        pg::lock_key(conn, *id)?;
+        diesel::update(api_keys::table.find(*id))
+            .set((
+                api_keys::revoked_at.eq(Some(Ts::from(now))),
+                api_keys::updated_at.eq(Ts::from(now)),
+                api_keys::sealed.eq(None::<Vec<u8>>),
+            ))
+            .execute(conn)?;
+    }
+    Ok(keys.into_iter().map(|id| Change::Key(id.into())).collect())
+}
+
+/// Deletes a user with all that is the user's; gives what changed. The user must be held.
+pub(crate) fn delete(conn: &mut Conn, user: UserId, now: Time) -> Result<Vec<Change>, Failure> {
+    erasure::insert(conn, user, now)?;
+    let keys: Vec<Id> = api_keys::table
+        .filter(api_keys::user_id.eq(Id::from(user)))
+        .order(api_keys::id)
+        .select(api_keys::id)
+        .load(conn)?;
+    let open: Vec<Id> = sessions::table
+        .filter(sessions::user_id.eq(Id::from(user)))
+        .filter(sessions::ended_at.is_null())
+        .select(sessions::id)
+        .load(conn)?;
+    diesel::delete(users::table.find(Id::from(user))).execute(conn)?;
+    let mut changes = vec![Change::User(user)];
+    changes.extend(keys.into_iter().map(|id| Change::Key(KeyId::from(id))));
+    changes.extend(open.into_iter().map(|id| Change::Session(SessionId::from(id))));
+    Ok(changes)
+}
