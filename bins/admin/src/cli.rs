@@ -92,6 +92,11 @@ pub enum Users {
         /// An id, external id or email
         user: String,
     },
+    /// Ends a user's lockout after wrong passwords
+    Unlock {
+        /// An id, external id or email
+        user: String,
+    },
     /// Gives a user another tier; it holds at once
     SetTier {
         /// An id, external id or email

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use secrecy::SecretString;
-use tollgate_domain::{AuditAction, Email, UserId};
+use tollgate_domain::Email;
 use tollgate_store::ProvedPassword;
 
 use crate::{
     Accounts, AccountsError, Client,
-    audit::By,
+    attempt::Admitted,
     password::{Fit, MAX_CHECKS},
     sign_in::{LoggedIn, Proof},
 };
@@ -27,12 +27,14 @@ impl Accounts {
     /// would not be made so today is replaced with it.
     ///
     /// # Errors
+    /// [`AccountsError::TooManyAttempts`] or [`AccountsError::AddressLimit`] before anything is checked,
     /// [`AccountsError::InvalidCredentials`] for every wrong pair alike, [`AccountsError::UserDisabled`] only
     /// where the password was right, or the store's.
     pub fn login(&self, wish: &Login, client: &Client) -> Result<LoggedIn, AccountsError> {
         let email = wish.email.parse::<Email>().ok();
+        let admitted = self.begin_login(&wish.email, email.as_ref(), client)?;
         for _ in 0..MAX_CHECKS {
-            if let Some(logged_in) = self.try_login(email.as_ref(), wish, client)? {
+            if let Some(logged_in) = self.try_login(email.as_ref(), wish, admitted, client)? {
                 return Ok(logged_in);
             }
         }
@@ -44,6 +46,7 @@ impl Accounts {
         &self,
         email: Option<&Email>,
         wish: &Login,
+        admitted: Admitted,
         client: &Client,
     ) -> Result<Option<LoggedIn>, AccountsError> {
         let known = email.map(|email| self.stores.users.by_email(email)).transpose()?.flatten();
@@ -54,7 +57,7 @@ impl Accounts {
             .filter(|_| fit != Fit::No)
             .and_then(|known| known.password_hash.map(|hash| (known.user, hash)))
         else {
-            self.note_failed_login(user, email, client)?;
+            self.note_failed_login(user, email, admitted, client)?;
             return Err(AccountsError::InvalidCredentials);
         };
         let replacement = match fit {
@@ -63,15 +66,5 @@ impl Accounts {
         };
         let proof = Proof::Password(ProvedPassword { hash, replacement });
         self.sign_in(Arc::new(known), proof, client)
-    }
-
-    fn note_failed_login(
-        &self,
-        user: Option<UserId>,
-        email: Option<&Email>,
-        client: &Client,
-    ) -> Result<(), AccountsError> {
-        let by = By::anonymous(client);
-        Ok(self.stores.audit.note(&[self.entry_about(&by, AuditAction::SessionLoginFailed, user, email)])?)
     }
 }

@@ -192,4 +192,4 @@ fn counted<T>(cost: u32, work: impl FnOnce() -> T) -> T {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

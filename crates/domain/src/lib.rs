@@ -11,6 +11,7 @@
 //! To add a concept, add a file with its name here and give the same name to its file in every
 //! ring above.
 
+pub mod address;
 pub mod audit;
 pub mod clock;
 pub mod device;
@@ -20,6 +21,7 @@ pub mod id;
 pub mod key;
 pub mod latency;
 pub mod limit;
+pub mod network;
 pub mod permission;
 pub mod quota;
 pub mod random;
@@ -28,6 +30,7 @@ pub mod tier;
 pub mod user;
 pub mod window;
 
+pub use address::AddressKey;
 pub use audit::{AuditAction, AuditActor, AuditEntry, AuditHead, AuditRow, AuditSubject, Personal};
 pub use clock::{Clock, Time};
 pub use device::UserCode;
@@ -36,6 +39,7 @@ pub use event::{RequestType, Tokens, UsageEvent, UsageSource};
 pub use id::{AuditId, EventId, KeyId, MailId, SessionId, UserId};
 pub use key::{ApiKey, Environment, KeyHash, KeyKind, KeyText, Pepper};
 pub use limit::{Checks, LimitOverrides};
+pub use network::Network;
 pub use permission::{Permission, Permissions};
 pub use quota::Month;
 pub use random::Randomness;

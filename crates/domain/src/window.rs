@@ -7,6 +7,7 @@
 //! the same window.
 
 mod bytes;
+mod table;
 
 use std::collections::VecDeque;
 
@@ -14,6 +15,7 @@ use chrono::TimeDelta;
 
 use crate::Time;
 pub use bytes::NotWindows;
+pub use table::WindowTable;
 
 /// One of the three windows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,11 +1,11 @@
 //! Who asks: from the text of an API key to the key and its user.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use tollgate_domain::{ApiKey, Clock, KeyHash, KeyText, Pepper, Time, User};
 use tollgate_store::{Directory, Lookup, StoreError, Stores};
 
-use crate::{Blocking, Refusal, blocking};
+use crate::{Blocking, Refusal, blocking, unknown_keys::UnknownKeys};
 
 /// Who asks. Only authentication makes one.
 #[derive(Debug, Clone)]
@@ -23,39 +23,60 @@ pub struct Authenticator {
     pepper: Pepper,
     clock: Arc<dyn Clock>,
     lookups: Arc<dyn Blocking>,
+    unknown: UnknownKeys,
 }
 
 impl Authenticator {
     /// An authenticator that asks `stores` on the threads of `lookups` for what `directory` does not
-    /// remember.
+    /// remember, for an address as long as less than `unknown_keys_per_hour` of what it presented was nobody's.
     pub fn new(
         directory: Arc<Directory>,
         stores: Stores,
         pepper: Pepper,
         clock: Arc<dyn Clock>,
         lookups: Arc<dyn Blocking>,
+        unknown_keys_per_hour: u64,
     ) -> Self {
-        Self { directory, stores, pepper, clock, lookups }
+        Self { directory, stores, pepper, clock, lookups, unknown: UnknownKeys::new(unknown_keys_per_hour) }
     }
 
-    /// Who presents this key.
+    /// Who presents this key, from this address.
     ///
     /// # Errors
-    /// A 401 that says what is wrong with the key, or a 503 where that cannot be told now.
-    pub async fn authenticate(&self, presented: &str) -> Result<Caller, Refusal> {
+    /// A 401 that says what is wrong with the key, a 429 where too many from this address were unknown, or a 503 where
+    /// that cannot be told now.
+    pub async fn authenticate(&self, presented: &str, from: Option<IpAddr>) -> Result<Caller, Refusal> {
         if is_access_token(presented) {
             return Err(Refusal::AccessToken);
         }
         let text = KeyText::parse(presented).map_err(Refusal::MalformedKey)?;
         let now = self.clock.now();
-        let key = self.key(&text, now).await?.ok_or(Refusal::UnknownKey)?;
+        let hashes: Vec<KeyHash> = self.pepper.hashes(&text).collect();
+        let key = match self.remembered(&hashes, now) {
+            Some(key) => key,
+            None => {
+                self.unknown.check(from, now)?;
+                let Some(key) = self.key(hashes, now).await? else {
+                    self.unknown.count(from, now);
+                    return Err(Refusal::UnknownKey);
+                };
+                key
+            }
+        };
         key.check(now).map_err(Refusal::Key)?;
         let user = self.user(&key, now).await?.filter(|user| user.is_active).ok_or(Refusal::UserDisabled)?;
         Ok(Caller { key, user })
     }
 
-    async fn key(&self, text: &KeyText, now: Time) -> Result<Option<Arc<ApiKey>>, Refusal> {
-        for hash in self.pepper.hashes(text) {
+    fn remembered(&self, hashes: &[KeyHash], now: Time) -> Option<Arc<ApiKey>> {
+        hashes.iter().find_map(|hash| match self.directory.key(hash, now) {
+            Lookup::Known(key) => Some(key),
+            Lookup::Absent | Lookup::Ask => None,
+        })
+    }
+
+    async fn key(&self, hashes: Vec<KeyHash>, now: Time) -> Result<Option<Arc<ApiKey>>, Refusal> {
+        for hash in hashes {
             let found = match self.directory.key(&hash, now) {
                 Lookup::Known(key) => Some(key),
                 Lookup::Absent => None,

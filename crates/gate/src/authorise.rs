@@ -22,7 +22,7 @@ pub(crate) struct Grant {
 
 impl Line {
     pub(crate) async fn authenticate(&self, call: &Call) -> Result<Caller, Refused> {
-        Ok(self.shared.authenticator.authenticate(&call.credential).await?)
+        Ok(self.shared.authenticator.authenticate(&call.credential, call.ip).await?)
     }
 
     /// # Errors
@@ -50,7 +50,7 @@ impl Line {
             return Ok(Grant { caller, endpoint, event, request });
         }
         // The key may have been revoked or narrowed meanwhile.
-        let caller = self.shared.authenticator.authenticate(&call.credential).await?;
+        let caller = self.shared.authenticator.authenticate(&call.credential, call.ip).await?;
         if let Some(missing) = missing(&caller, endpoint) {
             return Err(self.forbid(&caller, event, Refusal::PermissionDenied(missing)).await);
         }

@@ -1,5 +1,7 @@
 //! A request as it comes to the line.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use futures::future::LocalBoxFuture;
 use tollgate_domain::{Permission, RequestType};
@@ -77,7 +79,7 @@ pub struct Call {
     /// The answer's `X-Request-Id`.
     pub request_id: String,
     /// The caller's address.
-    pub ip: Option<String>,
+    pub ip: Option<IpAddr>,
     /// The caller's program.
     pub user_agent: Option<String>,
 }

@@ -38,7 +38,7 @@ pub fn begin(shared: &Shared, caller: &Caller, call: &Call) -> Box<UsageEvent> {
         cost_pico: None,
         own_key: false,
         repeat: 1,
-        ip: call.ip.as_ref().map(short),
+        ip: call.ip.map(|ip| ip.to_string()),
         user_agent: call.user_agent.as_ref().map(short),
         error_code: None,
     })

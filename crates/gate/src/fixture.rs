@@ -654,6 +654,8 @@ fn rows(setup: &Setup, now: Time, random: &dyn Randomness, pepper: &Pepper) -> (
         disabled_by_admin: false,
         revoked_at: None,
         expires_at: None,
+        allowed_ips: Vec::new(),
+        allowed_models: Vec::new(),
         created_by_key: None,
         metadata: "{}".into(),
         created_at: now,

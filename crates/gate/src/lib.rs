@@ -29,6 +29,7 @@ mod reserve;
 mod settle;
 mod timer;
 mod tokenizer;
+mod unknown_keys;
 pub mod upstream;
 mod usage;
 

@@ -34,6 +34,12 @@ pub enum Refusal {
     /// No such key.
     #[error("this API key is not known here")]
     UnknownKey,
+    /// Too many that the address presented were unknown: none is looked up for a while.
+    #[error("too many unknown API keys have come from your network address; try again later")]
+    TooManyUnknownKeys {
+        /// When one more will be looked up.
+        retry_after: Duration,
+    },
     /// A known key that is not good.
     #[error("{0}")]
     Key(KeyRefusal),
@@ -144,6 +150,7 @@ impl Refusal {
             Self::NotJson => 415,
             Self::Validation(_) => 422,
             Self::RateLimited { .. }
+            | Self::TooManyUnknownKeys { .. }
             | Self::ConcurrencyLimit { .. }
             | Self::InsufficientQuota { .. }
             | Self::QuotaReserved { .. } => 429,
@@ -175,7 +182,7 @@ impl Refusal {
             Self::TooLarge(_) => "payload_too_large",
             Self::NotJson => "unsupported_media_type",
             Self::Validation(_) => "validation_failed",
-            Self::RateLimited { .. } => "rate_limit_exceeded",
+            Self::RateLimited { .. } | Self::TooManyUnknownKeys { .. } => "rate_limit_exceeded",
             Self::ConcurrencyLimit { .. } => "concurrency_limit",
             Self::InsufficientQuota { .. } => "insufficient_quota",
             Self::QuotaReserved { .. } => "quota_reserved",

@@ -17,6 +17,7 @@ mod cors;
 pub mod credentials;
 pub mod extract;
 pub mod gate;
+mod management;
 mod metrics_bind;
 mod not_found;
 pub mod openapi;
@@ -34,6 +35,7 @@ mod trailing_slash;
 pub mod view;
 pub mod waiting;
 
+pub use management::ManagementCalls;
 pub use openapi::openapi;
 pub use pool::{Pool, Pools};
 pub use readiness::{Readiness, Severity};

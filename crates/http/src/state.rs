@@ -8,7 +8,7 @@ use tollgate_domain::{Clock, Randomness};
 use tollgate_gate::Authenticator;
 use tollgate_usage::Folder;
 
-use crate::{pool::Pools, readiness::Readiness};
+use crate::{management::ManagementCalls, pool::Pools, readiness::Readiness};
 
 /// Gives the text of `/metrics`.
 pub type MetricsSource = Arc<dyn Fn() -> String + Send + Sync>;
@@ -64,6 +64,8 @@ pub struct State {
     pub accounts: Arc<Accounts>,
     /// Turns API keys into callers.
     pub authenticator: Arc<Authenticator>,
+    /// How often users call outside the gate.
+    pub management: Arc<ManagementCalls>,
     /// Brings sums up to date before they are read.
     pub folder: Arc<Folder>,
     /// Whether the server takes requests.

@@ -252,10 +252,8 @@ fn forget_counts(conn: &mut Conn, now: Time, limit: u32) -> Result<usize, Failur
     let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
     pg::lock_attempts(conn, &keys)?;
     // Whoever was counted meanwhile stays.
-    Ok(diesel::delete(
-        attempts::table.filter(attempts::key.eq_any(keys)).filter(attempts::last_at.lt(idle)),
-    )
-    .execute(conn)?)
+    Ok(diesel::delete(attempts::table.filter(attempts::key.eq_any(keys)).filter(attempts::last_at.lt(idle)))
+        .execute(conn)?)
 }
 
 fn forget_known(conn: &mut Conn, now: Time, limit: u32) -> Result<usize, Failure> {

@@ -154,7 +154,7 @@ impl SecondFactorStore for Absent {
     }
 }
 
-impl ErasureStore for Absent {
+impl tollgate_store::ErasureStore for Absent {
     fn due(&self, _: Time) -> Result<Option<UserId>, StoreError> {
         absent()
     }

@@ -20,7 +20,7 @@ mod web_session;
 mod windows;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Condvar, Mutex, PoisonError},
 };
 
@@ -253,6 +253,11 @@ impl Faulty {
     pub fn calls(&self, method: &str) -> u64 {
         assert!(METHODS.contains(&method), "no store has a method `{method}`");
         self.state().calls.get(method).copied().unwrap_or(0)
+    }
+
+    /// How often each method was called, whatever came of it.
+    pub fn all_calls(&self) -> BTreeMap<&'static str, u64> {
+        self.state().calls.iter().map(|(method, calls)| (*method, *calls)).collect()
     }
 
     fn push(&self, methods: &str, fault: Fault, times: Option<u32>) {

@@ -14,6 +14,7 @@ mod users_create_admin;
 mod users_list;
 mod users_set_tier;
 mod users_show;
+mod users_unlock;
 
 use crate::{
     cli::{Audit, Cli, Command, Config, Db, Keys, Users},
@@ -33,6 +34,7 @@ pub fn run(cli: Cli) -> Result<(), AdminError> {
         Command::Users(Users::CreateAdmin(flags)) => users_create_admin::run(&open()?, &flags, json),
         Command::Users(Users::List { search }) => users_list::run(&open()?, search.as_deref(), json),
         Command::Users(Users::Show { user }) => users_show::run(&open()?, &user, json),
+        Command::Users(Users::Unlock { user }) => users_unlock::run(&open()?, &user, json),
         Command::Users(Users::SetTier { user, tier }) => users_set_tier::run(&open()?, &user, tier, json),
         Command::Audit(Audit::List(flags)) => audit_list::run(&open()?, &flags, json),
         Command::Audit(Audit::Verify) => {

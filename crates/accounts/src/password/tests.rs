@@ -15,7 +15,7 @@ pub(super) fn count(cost: u32) {
 }
 
 /// What `check` gives, and how much work it was.
-fn working<T>(check: impl FnOnce() -> T) -> (T, u64) {
+pub(crate) fn working<T>(check: impl FnOnce() -> T) -> (T, u64) {
     let before = WORK.get();
     (check(), WORK.get() - before)
 }

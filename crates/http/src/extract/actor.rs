@@ -8,10 +8,10 @@ use tollgate_accounts::{
     Actor,
     session::{Checked, Identity},
 };
-use tollgate_domain::Permission;
+use tollgate_domain::{Permission, UserId};
 
 use crate::{
-    credentials::{Presented, presented},
+    credentials::{Presented, Unreadable, presented},
     extract::client_of,
     problem::Problem,
     state::State,
@@ -20,6 +20,10 @@ use crate::{
 /// A user with an access token, and its session. An API key here is 403: it is for programs, not for the account itself.
 #[derive(Debug)]
 pub struct SessionUser(pub Identity);
+
+/// The same, where any credentials are sent.
+#[derive(Debug)]
+pub struct MaybeSessionUser(pub Option<Identity>);
 
 /// A user, by access token or by one of the user's keys.
 #[derive(Debug)]
@@ -64,6 +68,19 @@ impl FromRequest for SessionUser {
     }
 }
 
+impl FromRequest for MaybeSessionUser {
+    type Error = Problem;
+    type Future = Extracting<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        if presented(request.headers()) == Err(Unreadable::Missing) {
+            return Box::pin(async { Ok(Self(None)) });
+        }
+        let user = SessionUser::from_request(request, payload);
+        Box::pin(async { user.await.map(|SessionUser(identity)| Self(Some(identity))) })
+    }
+}
+
 impl FromRequest for KeyManager {
     type Error = Problem;
     type Future = Extracting<Self>;
@@ -105,13 +122,29 @@ async fn actor(request: &HttpRequest) -> Result<Actor, Problem> {
     })
 }
 
+impl Caller {
+    fn user(&self) -> UserId {
+        match self {
+            Self::Session(identity) => identity.user.id,
+            Self::Key(actor) => actor.user.id,
+        }
+    }
+}
+
+/// Who calls; where a user calls too often, 429.
 async fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
-    let presented = presented(request.headers())?;
     let state = request.app_data::<Data<State>>().ok_or_else(|| Problem::internal("the state is missing"))?;
+    let caller = recognised(request, state).await?;
+    state.management.admit(caller.user(), state.clock.now())?;
+    Ok(caller)
+}
+
+async fn recognised(request: &HttpRequest, state: &State) -> Result<Caller, Problem> {
+    let presented = presented(request.headers())?;
     let client = client_of(request, state);
     match presented {
         Presented::ApiKey(key) => {
-            let caller = state.authenticator.authenticate(&key).await?;
+            let caller = state.authenticator.authenticate(&key, client.ip).await?;
             Ok(Caller::Key(Actor { user: caller.user, key: Some(caller.key), client }))
         }
         Presented::AccessToken(token) => match state.accounts.check(&token, &client, state.clock.now()) {

@@ -68,13 +68,12 @@ async fn serve(
     };
     warm_up(state);
     let share = Rc::new(Share::of(Arc::clone(&worker.bodies)));
-    let address = client_address::of(&request, &state.settings.trusted_proxies);
     let call = Call {
         endpoint,
         credential,
         body: body(endpoint, &request, payload, worker.max_body_bytes, Rc::clone(&share)),
         request_id: RequestId::given(&request).map_or_else(String::new, |id| id.0),
-        ip: address.map(|address| address.to_string()),
+        ip: client_address::of(&request, &state.settings.trusted_proxies),
         user_agent: user_agent(&request),
     };
     let (reply, answered) = oneshot::channel();

@@ -29,7 +29,7 @@ impl From<Refusal> for Problem {
                 Self { errors: errors.collect(), ..problem }
             }
             Refusal::ModelNotFound(_) => Self { errors: vec![model_not_found()], ..problem },
-            Refusal::RateLimited { retry_after, .. } => {
+            Refusal::RateLimited { retry_after, .. } | Refusal::TooManyUnknownKeys { retry_after } => {
                 // Rounded up: a client that comes back on time must find room.
                 let whole = retry_after.as_secs();
                 let up = u64::from(retry_after.subsec_nanos() > 0);

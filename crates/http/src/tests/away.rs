@@ -88,6 +88,8 @@ fn key(permissions: &Permissions) -> ApiKey {
         disabled_by_admin: false,
         revoked_at: None,
         expires_at: None,
+        allowed_ips: Vec::new(),
+        allowed_models: Vec::new(),
         created_by_key: None,
         metadata: "{}".to_owned(),
         created_at: Time::UNIX_EPOCH,
@@ -357,14 +359,20 @@ pub fn state(settings: HttpSettings) -> State {
 
 /// A state over a database that is away but for one key.
 pub fn telling(told: Told, settings: HttpSettings) -> State {
-    over(stores(told), accounts_settings(), settings)
+    over(stores(told), Arc::new(Fixed), Arc::new(Fixed), settings, |accounts| accounts)
 }
 
-/// A state over these stores.
-pub fn over(stores: Stores, accounts_settings: AccountsSettings, settings: HttpSettings) -> State {
+/// A state over `stores`, with the control plane as `complete` makes it.
+pub fn over(
+    stores: Stores,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Randomness>,
+    settings: HttpSettings,
+    complete: impl FnOnce(Accounts) -> Accounts,
+) -> State {
     let directory = Arc::new(Directory::new(1 << 20));
     let pools = Pools::new(1).unwrap();
-    let (clock, random) = (Arc::new(Fixed), Arc::new(Fixed));
+    let accounts_settings = accounts_settings();
     let authenticator = Authenticator::new(
         directory.clone(),
         stores.clone(),
@@ -376,7 +384,7 @@ pub fn over(stores: Stores, accounts_settings: AccountsSettings, settings: HttpS
     let folder = Folder::new(stores.events.clone(), clock.clone());
     let accounts = Accounts::new(accounts_settings, stores, directory, clock.clone(), random.clone());
     State {
-        accounts: Arc::new(accounts.unwrap()),
+        accounts: Arc::new(complete(accounts.unwrap())),
         authenticator: Arc::new(authenticator),
         management: Arc::new(ManagementCalls::new(600)),
         folder: Arc::new(folder),

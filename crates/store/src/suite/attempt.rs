@@ -56,18 +56,18 @@ pub fn attempts_at_once_are_all_counted(stores: &Stores) {
     const THREADS: usize = 20;
     const EACH: usize = 50;
     let admitted: usize = thread::scope(|scope| {
-        let trying = || (0..EACH).filter(|_| matches!(begin(stores, ACCOUNT, given::at(0)), Attempted::Admitted { .. })).count();
+        let trying = || {
+            (0..EACH)
+                .filter(|_| matches!(begin(stores, ACCOUNT, given::at(0)), Attempted::Admitted { .. }))
+                .count()
+        };
         let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(trying)).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).sum()
     });
     assert_eq!(admitted, 3);
     // As many more are admitted before a lock as were not counted: none.
     let all = u32::try_from(THREADS * EACH).unwrap();
-    let next = |max_attempts| Attempt {
-        max_attempts,
-        now: given::at(1_800),
-        ..given::attempt(ACCOUNT)
-    };
+    let next = |max_attempts| Attempt { max_attempts, now: given::at(1_800), ..given::attempt(ACCOUNT) };
     assert_eq!(stores.attempts.begin(&next(all + 2)).unwrap(), ADMITTED);
     assert_eq!(stores.attempts.begin(&next(all + 2)).unwrap(), LAST);
 }
@@ -111,11 +111,8 @@ pub fn a_known_address_is_known_for_so_long(stores: &Stores) {
 pub fn what_opens_nothing_resets_nothing(stores: &Stores) {
     let user = given::stored_user(stores);
     let password = crate::ProvedPassword { hash: "another".to_owned(), replacement: None };
-    let new = NewSession {
-        attempts: Some(cleared(&[HOME])),
-        password: Some(password),
-        ..given::session(user)
-    };
+    let new =
+        NewSession { attempts: Some(cleared(&[HOME])), password: Some(password), ..given::session(user) };
     begin(stores, ACCOUNT, given::at(0));
     assert!(!stores.sessions.open(&new).unwrap());
     assert_eq!([(); 2].map(|()| begin_at(stores, HOME, given::at(1))), [ADMITTED, LAST]);
@@ -141,7 +138,8 @@ pub fn a_cleared_user_has_no_counts(stores: &Stores) {
 /// An address may do so much within any hour, of each kind, and is told when it may do more.
 pub fn an_address_does_so_much_an_hour(stores: &Stores) {
     // 12:00:00.1 to 12:05, and so on.
-    let count = |second| stores.attempts.count_address(&given::address(ADDRESS, 3), given::at(second)).unwrap();
+    let count =
+        |second| stores.attempts.count_address(&given::address(ADDRESS, 3), given::at(second)).unwrap();
     assert_eq!([0, 1, 400].map(count), [None; 3]);
     let first = given::at(0) + TimeDelta::minutes(65) - TimeDelta::microseconds(123_456);
     assert_eq!([401, 3_000, 3_899].map(count), [Some(first); 3]);
@@ -184,7 +182,8 @@ pub fn a_full_address_counts_at_no_account(stores: &Stores) {
 pub fn an_address_does_no_more_at_once(stores: &Stores) {
     let admitted: usize = thread::scope(|scope| {
         let trying = || {
-            let count = |_: &i32| stores.attempts.count_address(&given::address(ADDRESS, 17), given::at(0)).unwrap();
+            let count =
+                |_: &i32| stores.attempts.count_address(&given::address(ADDRESS, 17), given::at(0)).unwrap();
             (0..10).filter(|place| count(place).is_none()).count()
         };
         let threads: Vec<_> = (0..10).map(|_| scope.spawn(trying)).collect();

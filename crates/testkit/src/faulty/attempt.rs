@@ -14,7 +14,12 @@ impl AttemptStore for Wrapped<dyn AttemptStore> {
         self.call("attempts.count_address", |inner| inner.count_address(count, now))
     }
 
-    fn clear(&self, accounts: &[[u8; 32]], user: Option<UserId>, audit: &[AuditEntry]) -> Result<(), StoreError> {
+    fn clear(
+        &self,
+        accounts: &[[u8; 32]],
+        user: Option<UserId>,
+        audit: &[AuditEntry],
+    ) -> Result<(), StoreError> {
         self.call("attempts.clear", |inner| inner.clear(accounts, user, audit))
     }
 
