@@ -25,7 +25,7 @@ use crate::{
 pub const MAX_IDENTITIES: u32 = 20;
 /// How old a token may be that confirms something in place of a password.
 const FRESH_FOR: TimeDelta = TimeDelta::minutes(5);
-/// How often one call looks whether somebody has made the user meanwhile.
+/// How often one call tries what another may get in the way of.
 const MAX_TRIES: usize = 3;
 
 /// What a good identity token says.
@@ -222,8 +222,12 @@ impl Accounts {
         first_key: Option<CreatedKey>,
         client: &Client,
     ) -> Result<ExternalLogin, AccountsError> {
-        let opened = self.sign_in(user, Proof::Identity, client)?;
-        let logged_in = opened.ok_or(AccountsError::Internal("an identity's session was not opened"))?;
-        Ok(ExternalLogin { logged_in, first_key })
+        // Nothing is opened where a second factor was switched on in this moment: the next time it is asked for.
+        for _ in 0..MAX_TRIES {
+            if let Some(logged_in) = self.sign_in(Arc::clone(&user), Proof::Identity, client)? {
+                return Ok(ExternalLogin { logged_in, first_key });
+            }
+        }
+        Err(IdentityError::Refused.into())
     }
 }

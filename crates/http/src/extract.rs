@@ -7,7 +7,7 @@ mod client;
 mod id;
 mod query;
 
-pub use actor::{Admin, KeyManager, Principal, SessionUser};
+pub use actor::{Admin, KeyManager, MaybeSessionUser, Principal, SessionUser};
 pub use after::After;
 pub(crate) use body::is_encoded;
 pub use body::{Body, Form, JsonOrForm, MaybeBody};

@@ -111,6 +111,8 @@ pub struct Pools {
     pub accounts: Arc<Pool>,
     /// What sums up usage.
     pub reports: Arc<Pool>,
+    /// Use cases that may wait for another system, which nobody else then waits for.
+    pub issuers: Arc<Pool>,
     /// Use cases that hash a password, whole.
     pub hash: Arc<Pool>,
 }
@@ -121,7 +123,7 @@ const LOOKUPS_WAITING: usize = 1_024;
 const WAITING: usize = 256;
 /// Threads that look up; two are enough to wait for a local database.
 const LOOKUP_THREADS: usize = 4;
-/// Threads of the accounts' and of the reports' pool.
+/// Threads of the accounts', of the reports' and of the issuers' pool.
 const THREADS: usize = 4;
 
 impl Pools {
@@ -134,6 +136,7 @@ impl Pools {
             lookups: Arc::new(Pool::new("lookups", LOOKUP_THREADS, LOOKUPS_WAITING)?),
             accounts: Arc::new(Pool::new("accounts", THREADS, WAITING)?),
             reports: Arc::new(Pool::new("reports", THREADS, WAITING)?),
+            issuers: Arc::new(Pool::new("issuers", THREADS, WAITING)?),
             hash: Arc::new(Pool::new("hash", cores, WAITING)?),
         })
     }

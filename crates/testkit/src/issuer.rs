@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::PATIENCE;
 
-pub use sign::{SigningKey, hs256, unsigned};
+pub use sign::{SigningKey, hs256, parts, unsigned};
 
 /// The path of its key set.
 const KEYS: &str = "/keys";

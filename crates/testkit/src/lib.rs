@@ -50,7 +50,7 @@ pub use absent::Absent;
 pub use client::{Answer, Client, Streaming};
 pub use clock::FixedClock;
 pub use faulty::{Fault, Faulty};
-pub use issuer::{Instead, PlayableIssuer, SigningKey, hs256, unsigned};
+pub use issuer::{Instead, PlayableIssuer, SigningKey, hs256, parts, unsigned};
 pub use patience::PATIENCE;
 pub use play::{Body, End, Play, Usage};
 pub use playable::{PlayableProvider, Recorded};
