@@ -11,6 +11,7 @@ use actix_web::{
 use maud::{Markup, html};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::{
     layout,
@@ -25,11 +26,18 @@ use crate::{
 const TITLE: &str = "Set a new password";
 
 /// The fields of the form.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub struct ResetForm {
+    /// What the mail's link carries.
+    #[schema(value_type = String)]
     token: SecretString,
+    /// The new password.
+    #[schema(value_type = String, format = Password)]
     new_password: SecretString,
+    /// The same again.
+    #[schema(value_type = String, format = Password)]
     confirm_password: SecretString,
+    /// Whether the account's keys are revoked too: there for yes.
     #[serde(default)]
     revoke_keys: Option<String>,
 }

@@ -15,6 +15,7 @@ use tollgate_accounts::{
     AccountsError,
     verify_email::{Confirmable, VerifiedEmail},
 };
+use utoipa::ToSchema;
 
 use super::mailed::{self, Link};
 use crate::{
@@ -26,14 +27,17 @@ use crate::{
 const TITLE: &str = "Confirm your email address";
 
 /// The fields of the form.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub struct VerifyForm {
+    /// What the mail's link carries.
+    #[schema(value_type = String)]
     token: SecretString,
+    /// `confirm` or `disown`.
     decision: Decision,
 }
 
 /// Which button was pressed.
-#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum Decision {
     Confirm,
