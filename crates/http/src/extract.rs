@@ -10,7 +10,7 @@ mod query;
 pub use actor::{Admin, KeyManager, MaybeSessionUser, Principal, SessionUser};
 pub use after::After;
 pub(crate) use body::is_encoded;
-pub use body::{Body, Form, JsonOrForm, MaybeBody};
+pub use body::{Body, Form, JsonOrForm, MaybeBody, MaybeJsonOrForm};
 pub use client::{Asking, client_of};
 pub use id::Id;
 pub use query::{Days, PageQuery, Params};

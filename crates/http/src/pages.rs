@@ -11,7 +11,7 @@ pub mod mailed;
 pub mod reset_password;
 pub mod session;
 pub mod sign_in;
-
+pub mod sign_in_code;
 pub mod sign_out;
 pub mod style;
 pub mod verify_email;

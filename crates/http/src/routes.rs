@@ -114,6 +114,7 @@ pub const GROUPS: [Group; 9] = [
                 .service(pages::style::style)
                 .service(pages::sign_in::sign_in_page)
                 .service(pages::sign_in::sign_in)
+                .service(pages::sign_in_code::sign_in_code)
                 .service(pages::sign_out::sign_out)
                 .service(pages::device::device_page)
                 .service(pages::device::device)

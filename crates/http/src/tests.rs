@@ -2,10 +2,12 @@
 
 mod away;
 mod broken;
+mod devices;
 mod head;
 #[cfg(target_os = "linux")]
 mod listen;
 mod order;
+mod pages;
 mod passwords;
 mod sessions;
 mod waiting;

@@ -39,6 +39,10 @@ pub struct Form<T>(pub T);
 #[derive(Debug)]
 pub struct MaybeBody<T>(pub T);
 
+/// A JSON body or a form, or none: then what stands for nothing said.
+#[derive(Debug)]
+pub struct MaybeJsonOrForm<T>(pub T);
+
 type Extracting<T> = Pin<Box<dyn Future<Output = Result<T, Problem>>>>;
 
 impl<T: DeserializeOwned> FromRequest for Body<T> {
@@ -100,6 +104,24 @@ impl<T: DeserializeOwned + Default> FromRequest for MaybeBody<T> {
                 true => Ok(Self(T::default())),
                 false if is_json(request.content_type()) => json(&bytes).map(Self),
                 false => Err(Problem::wrong_media_type(JSON)),
+            }
+        })
+    }
+}
+
+impl<T: DeserializeOwned + Default> FromRequest for MaybeJsonOrForm<T> {
+    type Error = Problem;
+    type Future = Extracting<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            let bytes = read(&request, payload).await?;
+            match request.content_type() {
+                _ if bytes.is_empty() => Ok(Self(T::default())),
+                kind if is_json(kind) => json(&bytes).map(Self),
+                kind if kind.eq_ignore_ascii_case(FORM) => form(&bytes).map(Self),
+                _ => Err(Problem::wrong_media_type(&format!("{JSON} or {FORM}"))),
             }
         })
     }
@@ -215,6 +237,25 @@ mod tests {
             }
             let (request, mut payload) = request.to_http_parts();
             let taken = MaybeBody::<Sample>::from_request(&request, &mut payload).await;
+            let taken = taken.map(|sample| sample.0.name).map_err(|problem| problem.code());
+            assert_eq!(taken, wanted.map(str::to_owned), "{kind:?} {body}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_form_may_be_left_out_too() {
+        for (kind, body, wanted) in [
+            ("", "", Ok("")),
+            (FORM, "", Ok("")),
+            (JSON, "", Ok("")),
+            (FORM, "name=a", Ok("a")),
+            (JSON, r#"{"name": "a"}"#, Ok("a")),
+            (FORM, "other=a", Err("validation_failed")),
+            ("", "name=a", Err("unsupported_media_type")),
+        ] {
+            let request = TestRequest::default().insert_header(("content-type", kind)).set_payload(body);
+            let (request, mut payload) = request.to_http_parts();
+            let taken = MaybeJsonOrForm::<Sample>::from_request(&request, &mut payload).await;
             let taken = taken.map(|sample| sample.0.name).map_err(|problem| problem.code());
             assert_eq!(taken, wanted.map(str::to_owned), "{kind:?} {body}");
         }

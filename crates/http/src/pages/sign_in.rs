@@ -17,7 +17,7 @@ use serde::Deserialize;
 use tollgate_accounts::{AccountsError, login::Login, sign_in::LoggedIn};
 use tollgate_domain::device::UserCode;
 
-use super::{PageForm, PageSession, cookie::Cookie, device, form, layout};
+use super::{PageForm, PageSession, cookie::Cookie, device, form, layout, sign_in_code};
 use crate::{extract::client_of, problem::Problem, state::State};
 
 /// What of an address is kept for the next try.
@@ -49,11 +49,16 @@ impl Next {
         }
     }
 
-    /// Sends a browser to sign in first.
-    pub fn after_sign_in(self) -> HttpResponse {
+    /// The path of the page for signing in, from which it goes on to that page.
+    pub fn sign_in_path(self) -> String {
         // Of all that a path of ours has, only these two would end the value.
         let next = self.path().replace('?', "%3F").replace('=', "%3D");
-        layout::see_other(&format!("/sign-in?next={next}"))
+        format!("/sign-in?next={next}")
+    }
+
+    /// Sends a browser to sign in first.
+    pub fn after_sign_in(self) -> HttpResponse {
+        layout::see_other(&self.sign_in_path())
     }
 }
 
@@ -129,6 +134,12 @@ pub async fn sign_in(
     let wish = Login { email, password };
     let refused = match state.pools.hash.run(move || accounts.login(&wish, &client)).await {
         Ok(Ok(logged_in)) => return finish(&state, &request, logged_in, next).await,
+        Ok(Err(AccountsError::MfaRequired { mfa_token })) => {
+            return with_form(&state, &request, |token| {
+                let body = sign_in_code::fields(token, next, mfa_token.expose_secret(), None);
+                layout::answer(StatusCode::OK, sign_in_code::TITLE, body)
+            });
+        }
         Ok(Err(error)) => Problem::from(error),
         Err(problem) => problem.into(),
     };

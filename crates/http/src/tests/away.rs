@@ -277,7 +277,8 @@ impl MailStore for Away {
     }
 }
 
-struct Fixed;
+/// A clock that stands still, and no randomness.
+pub struct Fixed;
 
 impl Clock for Fixed {
     fn now(&self) -> Time {
@@ -370,9 +371,20 @@ pub fn over(
     settings: HttpSettings,
     complete: impl FnOnce(Accounts) -> Accounts,
 ) -> State {
+    decided(accounts_settings(), stores, clock, random, settings, complete)
+}
+
+/// The same where this was decided about accounts.
+pub fn decided(
+    accounts_settings: AccountsSettings,
+    stores: Stores,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Randomness>,
+    settings: HttpSettings,
+    complete: impl FnOnce(Accounts) -> Accounts,
+) -> State {
     let directory = Arc::new(Directory::new(1 << 20));
     let pools = Pools::new(1).unwrap();
-    let accounts_settings = accounts_settings();
     let authenticator = Authenticator::new(
         directory.clone(),
         stores.clone(),

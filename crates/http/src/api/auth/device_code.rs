@@ -9,14 +9,14 @@ use tollgate_accounts::device::{DeviceCodes, INTERVAL, LIFETIME};
 use utoipa::ToSchema;
 
 use crate::{
-    extract::{Asking, JsonOrForm},
+    extract::{Asking, MaybeJsonOrForm},
     pages::device,
     problem::Problem,
     state::State,
 };
 
 /// A device that wants to be signed in.
-#[derive(Deserialize, ToSchema)]
+#[derive(Default, Deserialize, ToSchema)]
 pub struct DeviceCodeRequest {
     /// What the program calls itself, at most 100 characters; people are shown it.
     #[schema(example = "My Editor")]
@@ -63,9 +63,9 @@ pub struct DeviceCodeResponse {
 pub async fn device_code(
     state: Data<State>,
     Asking(client): Asking,
-    body: Result<JsonOrForm<DeviceCodeRequest>, Problem>,
+    body: Result<MaybeJsonOrForm<DeviceCodeRequest>, Problem>,
 ) -> Result<HttpResponse, Problem> {
-    let JsonOrForm(DeviceCodeRequest { client_id, .. }) = body.map_err(Problem::as_oauth)?;
+    let MaybeJsonOrForm(DeviceCodeRequest { client_id, .. }) = body.map_err(Problem::as_oauth)?;
     let accounts = Arc::clone(&state.accounts);
     let begun =
         state.pools.accounts.run(move || accounts.begin_device(client_id.as_deref(), &client)).await?;
