@@ -17,7 +17,9 @@ use server::{LONG, Server, until};
 use tollgate_domain::{Clock, Environment, Month, Time, UsageEvent, UserId};
 use tollgate_persistence::{Db, OpenError, ServerLock, Settings, Standing, Url, testing::pepper};
 use tollgate_store::{
-    Change, ChangeListener, Confirmation, Issue, KeyFilter, MailPurpose, MailToken, PageRequest, PasswordReset, SignUp, StoreError, Stores, UsageScope, suite::given,
+    Change, ChangeListener, Confirmation, ConfirmedChange, DeletionProof, FactorChange, FactorReset, Issue,
+    KeyFilter, MailPurpose, MailToken, PageRequest, PasswordReset, SignUp, StoreError, Stores, UsageScope,
+    suite::given,
 };
 
 /// Enough for one connection a call.
@@ -123,6 +125,16 @@ fn calls(db: &Db) -> Vec<Call> {
         };
     }
     let mark_too = mark.clone();
+    let rotated = tollgate_store::KeyRotation {
+        id: key,
+        owner: None,
+        hash: given::key(user).hash,
+        preview: String::new(),
+        sealed: None,
+        grace_until: None,
+        now: given::at(1),
+        audit: Vec::new(),
+    };
     let waiting = given::mail(given::at(0));
     let pinged = db.clone();
     let prepared = db.clone();
@@ -144,12 +156,15 @@ fn calls(db: &Db) -> Vec<Call> {
         "users.edit": |s| s.users.edit(user, Arc::new(|_| {}), given::at(1), &[]);
         "users.set_password": |s| s.users.set_password(user, "x", given::at(1), &[]);
         "users.change_password": |s| s.users.change_password(&given::password_change(user, id, given::at(1)));
+        "users.delete": |s| s.users.delete(&given::deletion(user, DeletionProof::Trusted));
         "users.list": |s| s.users.list(&page, None);
         "keys.create": |s| s.keys.create(&given::key(user), u32::MAX, &[]);
         "keys.by_hash": |s| s.keys.by_hash(&given::hash());
         "keys.by_id": |s| s.keys.by_id(key);
         "keys.list": |s| s.keys.list(&filter, &page);
         "keys.edit": |s| s.keys.edit(key, Arc::new(|_| {}), given::at(1), &[]);
+        "keys.revoke_descendants": |s| s.keys.revoke_descendants(key, None, given::at(1), &(std::sync::Arc::new(|_| unreachable!()) as _));
+        "keys.rotate": |s| s.keys.rotate(&rotated);
         "keys.revoke": |s| s.keys.revoke(key, None, given::at(1), &[]);
         "keys.editor": |s| s.keys.editor(user);
         "keys.create_editor": |s| s.keys.create_editor(&given::editor_key(user), &[]);
@@ -211,6 +226,26 @@ fn calls(db: &Db) -> Vec<Call> {
         "mail_tokens.confirm": |s| s.mail_tokens.confirm(&confirmation(user));
         "mail_tokens.disown": |s| s.mail_tokens.disown(&[1; 32], given::at(1), &[]);
         "mail_tokens.forget": |s| s.mail_tokens.forget(given::at(0), 10);
+        "second_factors.of_user": |s| s.second_factors.of_user(user);
+        "second_factors.propose": |s| s.second_factors.propose(user, b"x", &[]);
+        "second_factors.enable": |s| s.second_factors.enable(&given::second_factor(user, b"x"));
+        "second_factors.challenge": |s| s.second_factors.challenge(&given::challenge(user, given::at(1)));
+        "second_factors.challenged": |s| s.second_factors.challenged(&[[1; 32]], given::at(1));
+        "second_factors.sign_in": |s| {
+            let attempt = given::code_attempt(user, b"x", given::at(1));
+            s.second_factors.sign_in(&given::session(user), &[1; 32], &attempt)
+        };
+        "second_factors.confirm": |s| s.second_factors.confirm(&ConfirmedChange {
+            attempt: given::code_attempt(user, b"x", given::at(1)),
+            password: None,
+            change: FactorChange::Off,
+            audit: Vec::new(),
+            mail: None,
+        });
+        "second_factors.reset": |s| {
+            s.second_factors.reset(&FactorReset { user, now: given::at(1), audit: Vec::new(), mail: None })
+        };
+        "second_factors.forget": |s| s.second_factors.forget(given::at(1), 10);
         "mails.queue": |s| s.mails.queue(&given::mail(given::at(0)));
         "mails.take": |s| s.mails.take(given::at(0), given::at(60));
         "mails.remove": |s| s.mails.remove(waiting.id);

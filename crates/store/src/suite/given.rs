@@ -15,7 +15,11 @@ use tollgate_domain::{
     limit::KeyLimits, random,
 };
 
-use crate::{AddressCount, AddressHit, Attempt, DeviceCode, DeviceDecision, DeviceWish, Folded, LinkedIdentity, NewDevice, NewKey, MailPurpose, MailToken, NewMail, NewSession, NewUser, PasswordChange, Poll, Rotation, Stores};
+use crate::{
+    AddressCount, AddressHit, Attempt, CodeAttempt, Deletion, DeletionProof, DeviceCode, DeviceDecision,
+    DeviceWish, Folded, LinkedIdentity, MailPurpose, MailToken, NewChallenge, NewDevice, NewKey, NewMail,
+    NewSecondFactor, NewSession, NewUser, PasswordChange, Poll, Rotation, Stores,
+};
 
 /// How long a case waits for an append: longer than any takes.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -108,6 +112,8 @@ pub fn key(user: UserId) -> NewKey {
         disabled_by_admin: false,
         revoked_at: None,
         expires_at: None,
+        allowed_ips: Vec::new(),
+        allowed_models: Vec::new(),
         created_by_key: None,
         metadata: "{}".to_owned(),
         created_at: at(0),
@@ -137,6 +143,11 @@ pub fn password_change(user: UserId, session: SessionId, now: Time) -> PasswordC
     PasswordChange { user, before, after, session, now, mail: None, audit: Vec::new() }
 }
 
+/// Deletes a user, and tells the user.
+pub fn deletion(user: UserId, proof: DeletionProof) -> Deletion {
+    Deletion { user, proof, mail: Some(mail(at(0))), now: at(1), audit: Vec::new() }
+}
+
 /// A session of `user` that is open for an hour.
 pub fn session(user: UserId) -> NewSession {
     let session = Session {
@@ -148,7 +159,14 @@ pub fn session(user: UserId) -> NewSession {
         ip: Some("192.0.2.1".to_owned()),
         user_agent: Some("curl/8".to_owned()),
     };
-    NewSession { session, refresh_hash: random::bytes(&Numbers), password: None, device: None, attempts: None, audit: Vec::new() }
+    NewSession {
+        session,
+        refresh_hash: random::bytes(&Numbers),
+        password: None,
+        device: None,
+        attempts: None,
+        audit: Vec::new(),
+    }
 }
 
 /// A device that asks for ten minutes.
@@ -182,6 +200,42 @@ pub fn device_decision(device: &NewDevice, session: &NewSession, now: Time) -> D
     DeviceDecision { code, session: session.session.id, approve: true, audit: Vec::new() }
 }
 
+/// What switches on the second factor of `user` that was set up as `pending`, by the code of step 100.
+pub fn second_factor(user: UserId, pending: &[u8]) -> NewSecondFactor {
+    let backup_codes = (0..3).map(|_| random::bytes(&Numbers)).collect();
+    NewSecondFactor {
+        user,
+        pending: pending.to_vec(),
+        step: 100,
+        backup_codes,
+        audit: Vec::new(),
+        mail: None,
+    }
+}
+
+/// `user` brings the first factor, whatever it is, and has five minutes for the second.
+pub fn challenge(user: UserId, now: Time) -> NewChallenge {
+    let expires_at = now + TimeDelta::minutes(5);
+    let token = random::bytes(&Numbers);
+    NewChallenge { token, user, password: None, created_at: now, expires_at, audit: Vec::new() }
+}
+
+/// A code that is none; of five in a row, the last makes a pause of half an hour.
+pub fn code_attempt(user: UserId, secret: &[u8], now: Time) -> CodeAttempt {
+    CodeAttempt {
+        user,
+        secret: secret.to_vec(),
+        step: None,
+        backup_code: Vec::new(),
+        now,
+        max_wrong: 5,
+        paused_until: now + TimeDelta::minutes(30),
+        failed: Vec::new(),
+        backup_code_used: Vec::new(),
+        mail: None,
+    }
+}
+
 /// Spends the first refresh token of `session` at `now`, forgiving for ten seconds.
 pub fn rotation(session: &NewSession, now: Time) -> Rotation {
     Rotation {
@@ -205,7 +259,12 @@ pub fn mail(time: Time) -> NewMail {
 /// An identity of `user`'s that nobody else has.
 pub fn identity(user: UserId) -> LinkedIdentity {
     let issuer = "https://login.example.com".to_owned();
-    LinkedIdentity { issuer, subject: UserId::new(at(0), &Numbers).to_string(), user_id: user, created_at: at(0) }
+    LinkedIdentity {
+        issuer,
+        subject: UserId::new(at(0), &Numbers).to_string(),
+        user_id: user,
+        created_at: at(0),
+    }
 }
 
 /// A token of nobody's and of an address of its own, good for an hour from `time`.

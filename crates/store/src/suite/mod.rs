@@ -24,11 +24,13 @@ pub mod event;
 pub mod external_identity;
 pub mod given;
 pub mod key;
+pub mod key_secret;
 pub mod log;
 pub mod mail;
 pub mod mail_token;
 pub mod open_request;
 pub mod refresh;
+pub mod second_factor;
 pub mod session;
 pub mod usage;
 pub mod user;
@@ -49,6 +51,8 @@ macro_rules! suite {
         $case!(user, a_changed_password_ends_every_other_session);
         $case!(user, a_password_changes_only_from_the_one_that_was_checked);
         $case!(user, of_changes_of_a_password_at_once_one_counts);
+        $case!(user, a_deleted_user_leaves_nothing_behind);
+        $case!(user, only_what_holds_deletes_a_user);
         $case!(user, users_are_listed_newest_first_without_repeats);
         $case!(user, a_search_finds_parts_without_case);
 
@@ -63,6 +67,12 @@ macro_rules! suite {
         $case!(key, keys_are_listed_newest_first_without_repeats);
         $case!(key, lists_leave_out_what_is_inactive);
         $case!(key, ids_are_found_by_their_beginning);
+        $case!(key_secret, a_rotated_key_has_one_secret);
+        $case!(key_secret, an_old_secret_is_good_until_the_grace_ends);
+        $case!(key_secret, a_key_has_few_old_secrets);
+        $case!(key_secret, only_a_live_key_of_the_owner_is_rotated);
+        $case!(key_secret, descendants_are_revoked_with_their_maker);
+        $case!(key_secret, an_edit_that_changes_nothing_does_nothing);
 
         $case!(session, a_session_reads_back_whole);
         $case!(session, a_password_that_was_changed_meanwhile_opens_nothing);
@@ -71,6 +81,19 @@ macro_rules! suite {
         $case!(session, all_sessions_of_one_user_end);
         $case!(session, only_the_owner_ends_where_one_is_named);
         $case!(session, open_sessions_are_listed_newest_first_without_repeats);
+
+        $case!(second_factor, a_second_factor_is_set_up_and_then_on);
+        $case!(second_factor, a_step_and_all_before_it_are_used_up_by_its_code);
+        $case!(second_factor, a_backup_code_is_used_once);
+        $case!(second_factor, while_it_is_on_no_session_opens_without_it);
+        $case!(second_factor, wrong_codes_are_counted_over_all_tokens_until_a_sign_in);
+        $case!(second_factor, a_first_factor_that_is_none_any_more_asks_for_nothing);
+        $case!(second_factor, what_stands_for_the_first_factor_ends_with_it);
+        $case!(second_factor, it_ends_by_password_and_code_with_all_that_belongs_to_it);
+        $case!(second_factor, a_reset_ends_it_and_every_session);
+        $case!(second_factor, what_is_done_is_told_and_nothing_else);
+        $case!(second_factor, of_codes_and_tokens_at_once_each_counts_once);
+        $case!(second_factor, tokens_that_expired_are_forgotten_in_pieces);
 
         $case!(refresh, a_refresh_token_is_spent_once);
         $case!(refresh, a_spent_token_is_answered_again_for_a_moment);
@@ -182,7 +205,7 @@ macro_rules! suite {
 
 #[cfg(test)]
 mod tests {
-    const FILES: [(&str, &str); 16] = [
+    const FILES: [(&str, &str); 17] = [
         ("attempt", include_str!("attempt.rs")),
         ("change", include_str!("change.rs")),
         ("device", include_str!("device.rs")),
@@ -194,6 +217,7 @@ mod tests {
         ("mail_token", include_str!("mail_token.rs")),
         ("open_request", include_str!("open_request.rs")),
         ("refresh", include_str!("refresh.rs")),
+        ("second_factor", include_str!("second_factor.rs")),
         ("session", include_str!("session.rs")),
         ("usage", include_str!("usage.rs")),
         ("user", include_str!("user.rs")),
