@@ -179,6 +179,8 @@ impl Accounts {
             disabled_by_admin: false,
             revoked_at: None,
             expires_at: None,
+            allowed_ips: Vec::new(),
+            allowed_models: Vec::new(),
             created_by_key: None,
             metadata: "{}".to_owned(),
             created_at: now,

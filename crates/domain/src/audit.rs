@@ -83,6 +83,8 @@ actions! {
     EmailChanged => "email.changed",
     /// Whoever has an address said that somebody else had used it.
     EmailDisowned => "email.disowned",
+    /// Somebody who wanted another address or to delete the account did not know the password.
+    ConfirmationFailed => "user.confirmation_failed",
     /// A user asked for a mail that confirms that the account shall be deleted.
     UserDeletionRequested => "user.deletion_requested",
     /// An administrator invited somebody.
@@ -107,6 +109,8 @@ actions! {
     KeyCreated => "key.created",
     /// A key was changed.
     KeyUpdated => "key.updated",
+    /// A key got another secret.
+    KeyRotated => "key.rotated",
     /// A key was switched on.
     KeyActivated => "key.activated",
     /// A key was switched off.

@@ -330,6 +330,18 @@ impl tollgate_store::KeyStore for Rows {
     ) -> Result<Option<ApiKey>, StoreError> {
         unasked()
     }
+    fn revoke_descendants(
+        &self,
+        _: KeyId,
+        _: Option<UserId>,
+        _: Time,
+        _: &tollgate_store::EntryOf,
+    ) -> Result<Option<ApiKey>, StoreError> {
+        unasked()
+    }
+    fn rotate(&self, _: &tollgate_store::KeyRotation) -> Result<Option<ApiKey>, StoreError> {
+        unasked()
+    }
     fn editor(&self, _: UserId) -> Result<Option<EditorKey>, StoreError> {
         unasked()
     }
@@ -364,6 +376,9 @@ impl tollgate_store::UserStore for Rows {
         unasked()
     }
     fn change_password(&self, _: &tollgate_store::PasswordChange) -> Result<bool, StoreError> {
+        unasked()
+    }
+    fn delete(&self, _: &tollgate_store::Deletion) -> Result<bool, StoreError> {
         unasked()
     }
     fn list(&self, _: &PageRequest, _: Option<&str>) -> Result<Page<User>, StoreError> {

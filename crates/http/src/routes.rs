@@ -50,6 +50,8 @@ pub const GROUPS: [Group; 9] = [
                 .service(auth::verify_email::verify_email)
                 .service(auth::resend_verification::resend_verification)
                 .service(auth::me::me)
+                .service(auth::edit_me::edit_me)
+                .service(auth::delete_me::delete_me)
                 .service(auth::vscode_config::vscode_config);
         },
     },
@@ -78,7 +80,7 @@ pub const GROUPS: [Group; 9] = [
         prefix: "/api/v1/admin",
         aliases: &["/api/admin", "/admin"],
         routes: |group| {
-            group.service(admin::unlock_user::unlock_user).service(admin::edit_user::edit_user).service(admin::edit_key::edit_key).service(admin::invite::invite).service(admin::password_reset::password_reset).service(admin::reset_second_factor::reset_second_factor).service(admin::list_audit::list_audit);
+            group.service(admin::unlock_user::unlock_user).service(admin::edit_user::edit_user).service(admin::edit_key::edit_key).service(admin::delete_user::delete_user).service(admin::invite::invite).service(admin::password_reset::password_reset).service(admin::reset_second_factor::reset_second_factor).service(admin::list_audit::list_audit);
         },
     },
     Group {

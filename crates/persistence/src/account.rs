@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 use tollgate_domain::{KeyId, SessionId, Time, User, UserId};
-use tollgate_store::{Change, MailPurpose, NewKey, NewUser, PasswordReset};
+use tollgate_store::{Change, Deletion, DeletionProof, MailPurpose, NewKey, NewUser, PasswordReset};
 
 use crate::{
     attempt,
@@ -10,7 +10,7 @@ use crate::{
     database::Effects,
     erasure,
     failure::Failure,
-    key, mail, mail_token, pg,
+    key, mail, mail_token, password, pg,
     rows::user::UserRow,
     schema::{api_keys, external_identities, sessions, users},
     second_factor, session,
@@ -99,6 +99,31 @@ fn revoke_all_keys(conn: &mut Conn, user: UserId, now: Time) -> Result<Vec<Chang
             .execute(conn)?;
     }
     Ok(keys.into_iter().map(|id| Change::Key(id.into())).collect())
+}
+
+/// Deletes a user where the proof holds; gives whether, and what that brings about.
+pub(crate) fn delete_proved(conn: &mut Conn, deletion: &Deletion) -> Result<(bool, Effects), Failure> {
+    let user = Id::from(deletion.user);
+    let holds = match &deletion.proof {
+        DeletionProof::Password(hash) => password::is(conn, user, hash)?,
+        DeletionProof::Mail(token) => {
+            pg::lock_user(conn, user)?;
+            let own = mail_token::find(conn, token)?.is_some_and(|token| token.user == Some(deletion.user));
+            own && mail_token::spend(conn, token, &[MailPurpose::Deletion], deletion.now)?.is_some()
+        }
+        DeletionProof::Trusted => {
+            pg::lock_user(conn, user)?;
+            find(conn, user)?.is_some()
+        }
+    };
+    if !holds {
+        return Ok((false, Effects::NONE));
+    }
+    let changes = delete(conn, deletion.user, deletion.now)?;
+    if let Some(mail) = &deletion.mail {
+        mail::insert(conn, mail)?;
+    }
+    Ok((true, Effects::new(changes, deletion.audit.clone())))
 }
 
 /// Deletes a user with all that is the user's; gives what changed. The user must be held.

@@ -64,7 +64,7 @@ pub fn is_still(conn: &mut Conn, user: Id, password: &ProvedPassword) -> Result<
 }
 
 /// Whether this is the user's hash. Who changes it waits until the end of the transaction.
-fn is(conn: &mut Conn, user: Id, hash: &str) -> Result<bool, Failure> {
+pub(crate) fn is(conn: &mut Conn, user: Id, hash: &str) -> Result<bool, Failure> {
     pg::lock_user(conn, user)?;
     let stored: Option<Option<String>> =
         users::table.find(user).select(users::password_hash).first(conn).optional()?;

@@ -3,7 +3,8 @@
 use diesel::prelude::*;
 use tollgate_domain::{AuditEntry, Email, KeyId, Permission, Permissions, Role, Time, User, UserId};
 use tollgate_store::{
-    Change, Credentials, Edit, NewKey, NewUser, Page, PageRequest, PasswordChange, StoreError, UserStore,
+    Change, Credentials, Deletion, Edit, NewKey, NewUser, Page, PageRequest, PasswordChange, StoreError,
+    UserStore,
 };
 
 use crate::{
@@ -120,6 +121,11 @@ impl UserStore for Database {
     fn change_password(&self, change: &PasswordChange) -> Result<bool, StoreError> {
         let change = change.clone();
         self.change(move |conn| password::change(conn, &change))
+    }
+
+    fn delete(&self, deletion: &Deletion) -> Result<bool, StoreError> {
+        let deletion = deletion.clone();
+        self.change(move |conn| account::delete_proved(conn, &deletion))
     }
 
     fn list(&self, page: &PageRequest, search: Option<&str>) -> Result<Page<User>, StoreError> {

@@ -50,7 +50,7 @@ pub use error::StoreError;
 pub use event::{EventStore, Folded, Mark, StreamId};
 pub use external_identity::{ExternalIdentityStore, Link, LinkedIdentity};
 pub use freshness::Freshness;
-pub use key::{EditorKey, KeyFilter, KeyStore, ListedKey, NewKey};
+pub use key::{EditorKey, EntryOf, KeyFilter, KeyRotation, KeyStore, ListedKey, NewKey};
 pub use mail::{DueMail, MailStore, NewMail};
 pub use mail_token::{
     Confirmation, Confirmed, Issue, MailPurpose, MailToken, MailTokenStore, PasswordReset, SignUp, SignedUp,
@@ -64,7 +64,7 @@ pub use second_factor::{
 pub use session::{ListedSession, NewSession, ProvedPassword, Rotated, Rotation, SessionStore};
 pub use spool::{SpoolDepth, SpoolStore};
 pub use usage::{KeyTotals, LogMark, LogPage, Stats, Totals, UsageScope, UsageStore};
-pub use user::{Credentials, NewUser, PasswordChange, UserStore};
+pub use user::{Credentials, Deletion, DeletionProof, NewUser, PasswordChange, UserStore};
 pub use web_session::WebSessionStore;
 pub use windows::{SavedWindows, WindowStore};
 

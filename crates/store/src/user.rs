@@ -41,6 +41,32 @@ pub struct PasswordChange {
     pub audit: Vec<AuditEntry>,
 }
 
+/// What allows a user to be deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeletionProof {
+    /// The hash that the user's password was checked against.
+    Password(String),
+    /// The hash of a token that the user has read in a mail.
+    Mail([u8; 32]),
+    /// An administrator says so, or the user was recognised otherwise.
+    Trusted,
+}
+
+/// A user to be deleted.
+#[derive(Debug, Clone)]
+pub struct Deletion {
+    /// Who.
+    pub user: UserId,
+    /// What allows it.
+    pub proof: DeletionProof,
+    /// The mail that tells of it, of a user with an address.
+    pub mail: Option<NewMail>,
+    /// The present time.
+    pub now: Time,
+    /// What the audit log tells of it.
+    pub audit: Vec<AuditEntry>,
+}
+
 /// Where users are kept. What is done is told by the entries of `audit`, written in the same transaction; where nothing
 /// is done, nothing is told.
 pub trait UserStore: Send + Sync {
@@ -112,6 +138,13 @@ pub trait UserStore: Send + Sync {
     /// # Errors
     /// See [`StoreError`].
     fn change_password(&self, change: &PasswordChange) -> Result<bool, StoreError>;
+
+    /// Deletes a user with keys, sessions, tokens and all else that is the user's; what records tell of the person is
+    /// erased by and by. `false`, and nothing is done, where there is no such user, or the proof does not hold.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn delete(&self, deletion: &Deletion) -> Result<bool, StoreError>;
 
     /// Users, newest first; with `search`, those whose email, name or external id contains it (without
     /// case).

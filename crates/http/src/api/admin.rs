@@ -1,6 +1,7 @@
 //! Administration.
 
-mod change;
+pub(crate) mod change;
+pub mod delete_user;
 pub mod edit_key;
 pub mod edit_user;
 pub mod invite;

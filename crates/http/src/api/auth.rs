@@ -1,11 +1,13 @@
 //! Accounts.
 
 pub mod change_password;
+pub mod delete_me;
 pub mod device_approve;
 pub mod device_code;
 pub mod device_token;
 pub mod disable_second_factor;
 pub mod enable_second_factor;
+pub mod edit_me;
 pub mod end_session;
 pub mod external;
 pub mod list_sessions;

@@ -12,7 +12,7 @@ use tollgate_domain::{
 };
 use tollgate_gate::Authenticator;
 use tollgate_store::{
-    ChangeStore, Changes, Credentials, Directory, DueMail, Edit, EditorKey, EventStore, Folded, KeyFilter,
+    ChangeStore, Changes, Credentials, Deletion, Directory, DueMail, Edit, EditorKey, EventStore, Folded, KeyFilter,
     KeyStore, KeyTotals, ListedKey, ListedSession, LogMark, LogPage, MailStore, Mark, NewKey, NewMail,
     NewSession, NewUser, OpenRequestStore, Page, PageRequest, PasswordChange, Rotated, Rotation,
     SavedWindows, SessionStore, Stats, StoreError, Stores, StreamId, UsageScope, UsageStore, UserStore,
@@ -122,6 +122,9 @@ impl UserStore for Away {
     fn change_password(&self, _: &PasswordChange) -> Result<bool, StoreError> {
         away()
     }
+    fn delete(&self, _: &Deletion) -> Result<bool, StoreError> {
+        away()
+    }
     fn list(&self, _: &PageRequest, _: Option<&str>) -> Result<Page<User>, StoreError> {
         away()
     }
@@ -156,6 +159,18 @@ impl KeyStore for Away {
         _: Time,
         _: &[AuditEntry],
     ) -> Result<Option<ApiKey>, StoreError> {
+        away()
+    }
+    fn revoke_descendants(
+        &self,
+        _: KeyId,
+        _: Option<UserId>,
+        _: Time,
+        _: &tollgate_store::EntryOf,
+    ) -> Result<Option<ApiKey>, StoreError> {
+        away()
+    }
+    fn rotate(&self, _: &tollgate_store::KeyRotation) -> Result<Option<ApiKey>, StoreError> {
         away()
     }
     fn editor(&self, _: UserId) -> Result<Option<EditorKey>, StoreError> {

@@ -7,7 +7,10 @@ use tollgate_domain::{
 };
 
 use super::given;
-use crate::{Change, PageRequest, PasswordChange, StoreError, Stores};
+use crate::{
+    Change, DeletionProof, Issue, MailPurpose, MailToken, NewUser, PageRequest, PasswordChange, StoreError,
+    Stores,
+};
 
 /// Every field comes back, by each way of asking.
 pub fn a_user_reads_back_whole(stores: &Stores) {
@@ -276,6 +279,51 @@ pub fn of_changes_of_a_password_at_once_one_counts(stores: &Stores) {
     assert_eq!(hash, Some(format!("$2b$12${first}")));
     let left = stores.sessions.list(id, &PageRequest::default(), given::at(10)).unwrap().items;
     assert_eq!(left.iter().map(|listed| listed.session.id).collect::<Vec<_>>(), [first]);
+}
+
+/// A deleted user is gone with keys and sessions, and the address is free again; the mail is queued.
+pub fn a_deleted_user_leaves_nothing_behind(stores: &Stores) {
+    let new = given::user();
+    stores.users.create(&new, None, &[]).unwrap();
+    let (user, session) = (new.user.id, given::session(new.user.id));
+    let key = given::stored_key(stores, user);
+    stores.sessions.open(&session).unwrap();
+    let before = stores.changes.latest().unwrap();
+    assert!(stores.users.delete(&given::deletion(user, DeletionProof::Trusted)).unwrap());
+    assert_eq!(stores.users.by_id(user).unwrap(), None);
+    assert_eq!(stores.keys.by_id(key).unwrap(), None);
+    assert_eq!(stores.sessions.by_id(session.session.id).unwrap(), None);
+    let changed = stores.changes.since(before, 10).unwrap().changes;
+    for change in [Change::User(user), Change::Key(key), Change::Session(session.session.id)] {
+        assert!(changed.contains(&change), "{change:?} in {changed:?}");
+    }
+    assert_eq!(stores.mails.waiting().unwrap(), 1);
+    assert!(!stores.users.delete(&given::deletion(user, DeletionProof::Trusted)).unwrap());
+    let again = NewUser { user: User { id: given::user().user.id, ..new.user }, ..new };
+    stores.users.create(&again, None, &[]).unwrap();
+}
+
+/// A password that was changed meanwhile, a token of another purpose or another user, or one that was used deletes nobody.
+pub fn only_what_holds_deletes_a_user(stores: &Stores) {
+    let (user, other) = (given::stored_user(stores), given::stored_user(stores));
+    let token = |user: UserId, purpose| {
+        let token = MailToken { user: Some(user), ..given::mail_token(purpose, given::at(0)) };
+        let issue = Issue { token, mails: Vec::new(), max_per_hour: u32::MAX, audit: Vec::new() };
+        assert!(stores.mail_tokens.issue(&issue).unwrap());
+        DeletionProof::Mail(issue.token.hash)
+    };
+    for proof in [
+        DeletionProof::Password("$2b$12$before".to_owned()),
+        DeletionProof::Mail([7; 32]),
+        token(user, MailPurpose::Reset),
+        token(other, MailPurpose::Deletion),
+    ] {
+        assert!(!stores.users.delete(&given::deletion(user, proof.clone())).unwrap(), "{proof:?}");
+    }
+    let right = DeletionProof::Password("$2b$12$hash".to_owned());
+    assert!(stores.users.delete(&given::deletion(user, right)).unwrap());
+    let right = token(other, MailPurpose::Deletion);
+    assert!(stores.users.delete(&given::deletion(other, right)).unwrap());
 }
 
 /// Pages follow each other without repeats or losses, in descending order of the ids.

@@ -2,7 +2,7 @@
 
 use tollgate_domain::{AuditEntry, Email, Time, User, UserId};
 use tollgate_store::{
-    Credentials, Edit, NewKey, NewUser, Page, PageRequest, PasswordChange, StoreError, UserStore,
+    Credentials, Deletion, Edit, NewKey, NewUser, Page, PageRequest, PasswordChange, StoreError, UserStore,
 };
 
 use super::Wrapped;
@@ -55,6 +55,10 @@ impl UserStore for Wrapped<dyn UserStore> {
 
     fn change_password(&self, change: &PasswordChange) -> Result<bool, StoreError> {
         self.call("users.change_password", |inner| inner.change_password(change))
+    }
+
+    fn delete(&self, deletion: &Deletion) -> Result<bool, StoreError> {
+        self.call("users.delete", |inner| inner.delete(deletion))
     }
 
     fn list(&self, page: &PageRequest, search: Option<&str>) -> Result<Page<User>, StoreError> {

@@ -25,7 +25,7 @@ pub struct MailRequest {
 #[derive(Serialize, ToSchema)]
 pub struct MailAnswer {
     /// What was done, if there was anything to do.
-    #[schema(value_type = String, pattern = "^(reset_sent|verification_sent)$")]
+    #[schema(value_type = String, pattern = "^(reset_sent|verification_sent|code_sent)$")]
     status: &'static str,
     /// The same in words.
     message: &'static str,
@@ -37,6 +37,9 @@ impl MailAnswer {
         status: "reset_sent",
         message: "If the address has an account, a mail with a link is on its way.",
     };
+    /// Of a mail with a code.
+    pub const CODE: Self =
+        Self { status: "code_sent", message: "A mail with a code is on its way: send it to go on." };
     /// Of a mail that confirms an address.
     pub const VERIFICATION: Self =
         Self { status: "verification_sent", message: "A mail is on its way: follow its link to go on." };
