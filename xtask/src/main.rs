@@ -1,4 +1,4 @@
-//! What developers of Tollgate repeat: `cargo xtask test`, `tidy`, `bench`, `torture` and `ci`.
+//! What developers of Tollgate repeat: `cargo xtask test`, `tidy`, `bench`, `torture`, `timing` and `ci`.
 //!
 //! It names no other crate of the workspace, so that it compiles in seconds and runs while they do not.
 
@@ -8,6 +8,7 @@ mod bench;
 mod failure;
 mod test;
 mod tidy;
+mod timing;
 mod torture;
 mod workspace;
 
@@ -30,6 +31,8 @@ enum Task {
     Bench(bench::Options),
     /// Kills the server and takes its database away, again and again, and compares what was recorded
     Torture(torture::Options),
+    /// How well the time of an answer tells whether an email address is known
+    Timing(timing::Options),
     /// What the build server runs: the same as `test --install`
     Ci,
 }
@@ -51,6 +54,7 @@ fn run(task: Task) -> Result<(), Failure> {
         Task::Tidy => tidy::run(&workspace),
         Task::Bench(options) => bench::run(&workspace, &options),
         Task::Torture(options) => torture::run(&workspace, &options),
+        Task::Timing(options) => timing::run(&workspace, &options),
         Task::Ci => test::run(&workspace, &test::Options::everything()),
     }
 }

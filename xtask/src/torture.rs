@@ -27,7 +27,7 @@ pub struct Options {
 
 /// A database under the server.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Database {
+pub enum Database {
     /// The embedded one
     Sqlite,
     /// A private server
@@ -64,7 +64,8 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<(), Failure> {
     Ok(())
 }
 
-fn databases(only: Option<Database>) -> &'static [&'static str] {
+/// Their names, as the tests know them.
+pub fn databases(only: Option<Database>) -> &'static [&'static str] {
     match only {
         None => &e2e::DATABASES,
         Some(Database::Sqlite) => &["sqlite"],

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tollgate_domain::{AuditAction, AuditSubject, Session, SessionId, User};
-use tollgate_store::{NewSession, ProvedPassword};
+use tollgate_store::{AddressHit, NewSession, ProvedPassword};
 
 use crate::{Accounts, AccountsError, Client, audit::By, refresh::Tokens};
 
@@ -38,7 +38,7 @@ impl Accounts {
     /// replaced, or the second factor switched on or off since it was checked.
     ///
     /// # Errors
-    /// [`AccountsError::MfaRequired`], [`AccountsError::UserDisabled`], [`AccountsError::EmailNotVerified`], or the
+    /// [`AccountsError::MfaRequired`], [`AccountsError::AddressLimit`], [`AccountsError::UserDisabled`], [`AccountsError::EmailNotVerified`], or the
     /// store's.
     pub(crate) fn sign_in(
         &self,
@@ -59,6 +59,10 @@ impl Accounts {
         };
         // The store refuses as well: it may be switched on in this moment.
         if device.is_none() && self.needs_second_factor(user.id)? {
+            if password.is_none() {
+                // As a password has, which the code's session gives back.
+                self.count_address(AddressHit::FailedLogin, client)?;
+            }
             let asked = self.ask_for_second_factor(&user, password, client)?;
             return asked.map_or(Ok(None), |mfa_token| Err(AccountsError::MfaRequired { mfa_token }));
         }

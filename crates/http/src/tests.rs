@@ -3,9 +3,12 @@
 mod away;
 mod broken;
 mod devices;
+mod forgeries;
 mod head;
+mod house;
 #[cfg(target_os = "linux")]
 mod listen;
+mod management;
 mod order;
 mod pages;
 mod passwords;

@@ -33,8 +33,19 @@ pub fn command(
     database: &str,
     script: &OsStr,
 ) -> Command {
-    let mut test = Command::new(python::interpreter(workspace));
+    let mut test = program(workspace, programs, postgres, database);
     test.args(["-m", "unittest", "-v"]).arg(script);
+    test
+}
+
+/// The command that runs Python beside the files, to which a program of theirs is still to be named.
+pub fn program(
+    workspace: &Workspace,
+    programs: &Programs,
+    postgres: Option<&Postgres>,
+    database: &str,
+) -> Command {
+    let mut test = Command::new(python::interpreter(workspace));
     test.current_dir(workspace.root.join(FOLDER));
     test.env("PYTHONDONTWRITEBYTECODE", "1").env("PYTHONUNBUFFERED", "1");
     test.env("TOLLGATE_API_BIN", &programs.api);

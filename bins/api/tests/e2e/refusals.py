@@ -21,14 +21,39 @@ TABLE = {
     ("post", "/api/v1/auth/register"): (422, 422, 422, None),
     ("post", "/api/v1/auth/login"): (422, 422, 422, None),
     ("post", "/api/v1/auth/refresh"): (422, 422, 422, None),
+    ("post", "/api/v1/auth/request-password-reset"): (422, 422, 422, None),
+    ("post", "/api/v1/auth/password/reset"): (422, 422, 422, None),
+    ("post", "/api/v1/auth/reset-password"): (422, 422, 422, None),
+    ("post", "/api/v1/auth/password/reset/confirm"): (422, 422, 422, None),
+    ("post", "/api/v1/auth/verify-email"): (422, 422, 422, None),
+    ("post", "/api/v1/auth/resend-verification"): (422, 422, 422, None),
+    # Pages behind links of mails: without what the link carries there is nothing, and only forms are taken.
+    ("get", "/reset-password"): (404, 404, 404, None),
+    ("post", "/reset-password"): (415, 415, 415, None),
+    ("get", "/verify-email"): (404, 404, 404, None),
+    ("post", "/verify-email"): (415, 415, 415, None),
     # With credentials it links an identity to their user, for whom they must be an access token.
     ("post", "/api/v1/auth/external"): (422, 422, 403, None),
+    # Programs without credentials begin and ask; what they lack is named.
+    ("post", "/api/v1/auth/device/code"): (200, 200, 200, None),
+    ("post", "/api/v1/auth/device/token"): (400, 400, 400, None),
+    ("post", "/api/v1/auth/device/approve"): (401, 422, 403, None),
+    # Pages: nobody is signed in without a cookie, and no form is taken that is not the page's own.
+    ("get", "/sign-in"): OPEN,
+    ("post", "/sign-in"): (403, 403, 403, None),
+    ("post", "/sign-in/code"): (403, 403, 403, None),
+    ("post", "/sign-out"): (403, 403, 403, None),
+    ("get", "/device"): (303, 303, 303, None),
+    ("post", "/device"): (403, 403, 403, None),
     ("get", "/api/v1/auth/sessions"): (401, 200, 403, None),
     ("delete", "/api/v1/auth/sessions/{id}"): (401, 404, 403, 404),
     # The body is empty: who has a session is told what is missing.
     ("post", "/api/v1/auth/change-password"): (401, 422, 403, None),
     ("post", "/api/v1/auth/password/change"): (401, 422, 403, None),
     ("get", "/api/v1/auth/me"): (401, 200, 403, None),
+    ("put", "/api/v1/auth/me"): (401, 200, 403, None),
+    # The body is empty: deleting is confirmed by the password.
+    ("delete", "/api/v1/auth/me"): (401, 422, 403, None),
     ("get", "/api/v1/auth/vscode-config"): (401, 200, 403, None),
     ("get", "/api/v1/keys"): (401, 200, 403, None),
     ("post", "/api/v1/keys"): (401, 201, 403, None),
@@ -38,6 +63,10 @@ TABLE = {
     ("get", "/api/v1/billing/info"): (401, 200, 403, None),
     ("get", "/api/v1/admin/audit"): (401, 403, 403, None),
     ("patch", "/api/v1/admin/users/{id}"): (401, 403, 403, 403),
+    ("delete", "/api/v1/admin/users/{id}"): (401, 403, 403, 403),
+    ("post", "/api/v1/admin/users/{id}/password-reset"): (401, 403, 403, 403),
+    ("post", "/api/v1/admin/invites"): (401, 403, 403, None),
+    ("post", "/api/v1/admin/users/{id}/unlock"): (401, 403, 403, 403),
     ("patch", "/api/v1/admin/keys/{id}"): (401, 403, 403, 403),
     # The gate takes API keys only.
     ("post", "/v1/chat/completions"): (401, 401, 403, None),
@@ -47,6 +76,8 @@ TABLE = {
     ("post", "/api/v1/auth/logout"): (401, 204, 403, None),
 }
 BODIES = {"/api/v1/keys": {"name": "Another"}}
+# What these refuse is said on a page.
+PAGES = {"/sign-in", "/sign-in/code", "/sign-out", "/device", "/reset-password", "/verify-email"}
 METHODS = {"get", "post", "put", "patch", "delete"}
 
 
@@ -82,6 +113,7 @@ class Refusals(_testcase.EndToEnd):
         for method, path, status in [
             ("GET", "/api/auth/me", 401),
             ("POST", "/api/auth/logout", 401),
+            ("POST", "/api/auth/device/approve", 401),
             ("POST", "/api/auth/change-password", 401),
             ("POST", "/api/auth/password/change", 401),
             ("GET", "/api/auth/sessions", 401),
@@ -119,7 +151,8 @@ class Refusals(_testcase.EndToEnd):
         if status == 401:
             self.assertIn("WWW-Authenticate", answer.headers, f"{method} {path}")
         if status >= 400:
-            self.assertEqual(answer.headers["Content-Type"], "application/problem+json")
+            content_type = "text/html; charset=utf-8" if path in PAGES else "application/problem+json"
+            self.assertEqual(answer.headers["Content-Type"], content_type)
 
 
 if __name__ == "__main__":

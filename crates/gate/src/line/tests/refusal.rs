@@ -257,3 +257,32 @@ fn without_a_provider_the_answer_is_503_and_does_not_count() {
     let events = house.settled();
     assert_eq!(events.iter().filter(|event| event.status == 503 && !event.counts).count(), 3);
 }
+
+#[test]
+fn an_address_that_presents_many_unknown_keys_has_none_looked_up_for_a_while() {
+    let mut house = House::new(Setup { unknown_keys_per_hour: 3, ..Setup::default() });
+    let ask = |house: &mut House, number: u32, ip: [u8; 4]| {
+        let call = Call { ip: Some(ip.into()), ..unread(house, &format!("some-old-key-{number}")) };
+        refusal(house, call)
+    };
+    // The key that somebody has is remembered from here on.
+    let known = |house: &mut House| {
+        let (task, mut answer) = house.spawn(house.call(Endpoint::Models, Ok("")));
+        task.forget();
+        assert!(!matches!(house.answer(&mut answer), Reply::Refused { .. }));
+    };
+    known(&mut house);
+    for number in 0..3 {
+        assert_eq!(ask(&mut house, number, [192, 0, 2, 1]), Refusal::UnknownKey);
+    }
+    let refused = ask(&mut house, 3, [192, 0, 2, 1]);
+    assert_eq!((refused.status(), refused.code()), (429, "rate_limit_exceeded"));
+    assert_eq!(refused, Refusal::TooManyUnknownKeys { retry_after: Duration::from_secs(3_600) });
+    // Elsewhere nothing has happened, what cannot be a key is said to be none, and the remembered one works.
+    assert_eq!(ask(&mut house, 3, [192, 0, 2, 2]), Refusal::UnknownKey);
+    let call = unread(&house, "");
+    assert_eq!(refusal(&mut house, call), Refusal::MalformedKey(MalformedKey::NotAKey));
+    known(&mut house);
+    house.clock.advance(TimeDelta::hours(1));
+    assert_eq!(ask(&mut house, 4, [192, 0, 2, 1]), Refusal::UnknownKey);
+}
