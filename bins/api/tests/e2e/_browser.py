@@ -57,6 +57,8 @@ class Browser:
         attach = {"targetId": target, "flatten": True}
         self._session = self._ask("Target.attachToTarget", attach, None)["sessionId"]
         self.ask("Page.enable")
+        # Fields have the focus as if the window had it.
+        self.ask("Emulation.setFocusEmulationEnabled", enabled=True)
         self.resize(width, height)
 
     def close(self):

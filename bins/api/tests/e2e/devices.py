@@ -1,11 +1,15 @@
 """Letting devices in (RFC 8628), and the pages and cookies by which people do it."""
 
+import base64
 import concurrent.futures
+import hashlib
+import hmac
 import html
 import re
 import time
 import unittest
 import urllib.parse
+import uuid
 
 import requests
 
@@ -17,6 +21,14 @@ from _server import bearer
 PREFIXES = ("/api/v1/auth", "/api/auth")
 GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 FORM_TOKEN = re.compile(r'name="form_token" value="([^"]+)"')
+
+
+def code_now(secret):
+    """What an authenticator shows (RFC 6238)."""
+    counter = int(time.time()) // 30
+    digest = hmac.digest(base64.b32decode(secret), counter.to_bytes(8, "big"), hashlib.sha1)
+    start = digest[-1] & 15
+    return f"{(int.from_bytes(digest[start : start + 4], 'big') & 0x7FFFFFFF) % 1_000_000:06}"
 
 
 class Devices(_testcase.EndToEnd):
@@ -287,7 +299,7 @@ class Pages(Devices):
         for _ in range(10):
             self.assert_page(tab.open("/device?user_code=BBBB-BBBB"), 404, "There is no such device")
         answer = tab.open("/device?user_code=BBBB-BBBB")
-        self.assert_page(answer, 429, "Too many attempts")
+        self.assert_page(answer, 429, "too many attempts")
         self.assertGreaterEqual(int(answer.headers["Retry-After"]), 1)
 
     def test_a_wrong_password_says_nothing_of_the_account(self):
@@ -301,6 +313,29 @@ class Pages(Devices):
             text = FORM_TOKEN.sub("", answer.text).replace(html.escape(email), "")
             pages.append((answer.headers.keys(), text))
         self.assertEqual(*pages)
+
+    def test_with_a_second_factor_its_code_is_asked_for(self):
+        user, codes = self.server.register(), self.begin()
+        secret = self.assert_ok(user.api("POST", "/api/v1/auth/2fa/setup"))["secret"]
+        enabled = user.api("POST", "/api/v1/auth/2fa/enable", json={"code": code_now(secret)})
+        backup, *_ = self.assert_ok(enabled)["backup_codes"]
+        tab = Tab(self.server)
+        answer = tab.sign_in(user.email, user.password, f"/device?user_code={codes['user_code']}")
+        self.assert_page(answer, 200, "Enter your code")
+        self.assertIsNone(tab.cookie())
+        self.assertTrue(tab.open("/device").url.startswith(self.server.url + "/sign-in"))
+        hidden = dict(re.findall(r'name="(mfa_token|next|form_token)" value="([^"]*)"', answer.text))
+        hidden = {name: html.unescape(value) for name, value in hidden.items()}
+        self.assert_page(tab.send("/sign-in/code", hidden | {"code": "000000"}), 401, "Enter your code")
+        self.assertIsNone(tab.cookie())
+        cross = tab.send("/sign-in/code", hidden | {"code": backup}, {"Sec-Fetch-Site": "cross-site"})
+        self.assert_page(cross, 403)
+        answer = tab.send("/sign-in/code", hidden | {"code": backup})
+        self.assert_page(answer, 200, codes["user_code"])
+        fields = {"form_token": tab.token(), "user_code": codes["user_code"], "decision": "approve"}
+        self.assert_page(tab.send("/device", fields), 200, "Approved")
+        # The second factor was brought where it was approved.
+        self.assertEqual(self.me(self.assert_ok(self.ask(codes))["access_token"])["id"], user.id)
 
     def test_the_cookie_is_an_ordinary_session(self):
         user = self.server.register()
@@ -398,7 +433,8 @@ class Pages(Devices):
         asked = 0
         for path, item in document["paths"].items():
             for method, operation in item.items():
-                if not operation.get("security"):
+                # Whoever is on this machine reads the metrics.
+                if not operation.get("security") or path == "/metrics":
                     continue
                 url = self.server.url + path.replace("{id}", user.id)
                 answer = tab.session.request(method, url, json={}, timeout=_server.MAX_CALL)
@@ -469,7 +505,8 @@ class InABrowser(Devices):
     """A real browser, whose page may run no script."""
 
     def test_a_link_a_password_and_one_press_let_a_device_in(self):
-        user, codes = self.server.register(), self.begin(client_id="My Editor")
+        user = self.server.register(f"{'long' * 12}-{uuid.uuid4().hex[:10]}@example.com")
+        codes = self.begin(client_id="My Editor")
         browser = _browser.Browser()
         self.addCleanup(browser.close)
         browser.without_scripts()
@@ -500,15 +537,15 @@ class InABrowser(Devices):
         browser = _browser.Browser()
         self.addCleanup(browser.close)
         browser.open(self.server.url + "/device")
-        # The first field has the focus.
+        browser.wait_for("document.activeElement.id === 'email'")
         browser.ask("Input.insertText", text=user.email)
         browser.key("Tab")
         browser.ask("Input.insertText", text=user.password)
         browser.key("Enter")
-        browser.wait_for("document.querySelector('#user_code') !== null")
+        browser.wait_for("document.activeElement.id === 'user_code'")
         browser.ask("Input.insertText", text=codes["user_code"].lower())
         browser.key("Enter")
-        browser.wait_for("document.querySelector('button[value=deny]') !== null")
+        browser.wait_for("document.readyState === 'complete' && !!document.querySelector('button[value=deny]')")
         browser.key("Tab")
         browser.key("Tab")
         self.assertEqual(browser.run("document.activeElement.value"), "deny")

@@ -187,7 +187,7 @@ fn decide(state: &State, session: &PageSession, code: UserCode, wish: &DeviceWis
             dt { "Code" }
             dd.code { (code) }
             dt { "It calls itself" }
-            dd { (wish.client.as_deref().unwrap_or("nothing")) }
+            dd { (wish.client.as_deref().unwrap_or("(it gives no name)")) }
             @if let Some(agent) = &wish.user_agent {
                 dt { "Program" }
                 dd { (agent) }

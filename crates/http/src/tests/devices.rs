@@ -27,6 +27,7 @@ async fn what_is_wrong_with_a_question_is_named_as_oauth_does() {
         (json, "{", 400, "invalid_request"),
         (json, r#"{"grant_type": 1}"#, 400, "invalid_request"),
         (json, r#"{"grant_type": "password"}"#, 400, "unsupported_grant_type"),
+        ("", "", 400, "invalid_request"),
         ("text/plain", "x", 415, "invalid_request"),
         (form, &"x".repeat(2_000), 413, "invalid_request"),
     ] {

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::login::LoginResponse;
 use crate::{
-    extract::{Asking, JsonOrForm},
+    extract::{Asking, MaybeJsonOrForm},
     problem::{FieldProblem, Problem},
     state::State,
 };
@@ -18,7 +18,7 @@ use crate::{
 const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
 /// A device's question.
-#[derive(Deserialize, ToSchema)]
+#[derive(Default, Deserialize, ToSchema)]
 pub struct DeviceTokenRequest {
     /// Always `urn:ietf:params:oauth:grant-type:device_code`.
     #[schema(required, example = "urn:ietf:params:oauth:grant-type:device_code")]
@@ -50,9 +50,9 @@ pub struct DeviceTokenRequest {
 pub async fn device_token(
     state: Data<State>,
     Asking(client): Asking,
-    body: Result<JsonOrForm<DeviceTokenRequest>, Problem>,
+    body: Result<MaybeJsonOrForm<DeviceTokenRequest>, Problem>,
 ) -> Result<HttpResponse, Problem> {
-    let JsonOrForm(DeviceTokenRequest { grant_type, device_code, client_id }) =
+    let MaybeJsonOrForm(DeviceTokenRequest { grant_type, device_code, client_id }) =
         body.map_err(Problem::as_oauth)?;
     match grant_type.as_deref() {
         None | Some("") => return Err(missing("grant_type")),
