@@ -69,7 +69,11 @@ impl StartError {
     pub const fn is_misconfiguration(&self) -> bool {
         match self {
             Self::Open(error) | Self::Lock(LockError::Open(error)) => error.is_misconfiguration(),
-            Self::Providers(_) | Self::Pepper(_) | Self::Sender(_) | Self::MailServer(_) => true,
+            Self::Providers(_)
+            | Self::Pepper(_)
+            | Self::Issuers(_)
+            | Self::Sender(_)
+            | Self::MailServer(_) => true,
             Self::Lock(_)
             | Self::LockLost
             | Self::Store(_)
@@ -99,6 +103,7 @@ impl StartError {
             | Self::Providers(_)
             | Self::Pepper(_)
             | Self::Accounts(_)
+            | Self::Issuers(_)
             | Self::Sender(_)
             | Self::MailServer(_)
             | Self::Telemetry(_)
