@@ -37,7 +37,7 @@ pub struct LimitChanges {
 }
 
 impl LimitChanges {
-    fn given(&self) -> LimitOverrides {
+    pub(crate) fn given(&self) -> LimitOverrides {
         LimitOverrides { minute: self.minute.flatten(), hour: self.hour.flatten(), day: self.day.flatten() }
     }
 }

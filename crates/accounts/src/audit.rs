@@ -4,7 +4,7 @@ pub mod head;
 pub mod verify;
 
 use tollgate_domain::{
-    AuditAction, AuditActor, AuditEntry, AuditSubject, Email, Personal, UserId, id::AuditId,
+    AuditAction, AuditActor, AuditEntry, AuditSubject, Email, Personal, Randomness, Time, UserId, id::AuditId,
 };
 
 use crate::{Accounts, Client};
@@ -45,20 +45,7 @@ impl By {
 impl Accounts {
     /// The entry that tells of `action`.
     pub(crate) fn entry(&self, by: &By, action: AuditAction, subject: AuditSubject) -> AuditEntry {
-        let at = self.now();
-        AuditEntry {
-            id: AuditId::new(at, &*self.random),
-            at,
-            actor: by.actor,
-            action,
-            subject,
-            personal: Personal {
-                user: by.user,
-                ip: by.client.ip_text(),
-                user_agent: by.client.program(),
-                email: None,
-            },
-        }
+        entry(by, action, subject, self.now(), &*self.random)
     }
 
     /// The same of somebody who named an email address; with the user whose address it is, where that is known.
@@ -74,5 +61,28 @@ impl Accounts {
         entry.personal.user = entry.personal.user.or(user);
         entry.personal.email = email.map(|email| email.as_str().to_owned());
         entry
+    }
+}
+
+/// The entry that tells of `action` at `at`.
+pub(crate) fn entry(
+    by: &By,
+    action: AuditAction,
+    subject: AuditSubject,
+    at: Time,
+    source: &dyn Randomness,
+) -> AuditEntry {
+    AuditEntry {
+        id: AuditId::new(at, source),
+        at,
+        actor: by.actor,
+        action,
+        subject,
+        personal: Personal {
+            user: by.user,
+            ip: by.client.ip_text(),
+            user_agent: by.client.program(),
+            email: None,
+        },
     }
 }

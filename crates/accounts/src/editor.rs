@@ -1,6 +1,6 @@
 //! The `Editor` key: one per user, the same at every call, the only key kept recoverably.
 
-use tollgate_domain::{AuditAction, AuditSubject, Environment, KeyKind, KeyText, Permission, User};
+use tollgate_domain::{AuditAction, AuditSubject, Environment, KeyKind, KeyText, Permission, User, UserId};
 use tollgate_store::{EditorKey, NewKey};
 
 use crate::{Accounts, AccountsError, session::Identity};
@@ -53,8 +53,17 @@ impl Accounts {
             permissions,
             self.now(),
         );
-        new.sealed = Some(self.seal.seal(PURPOSE, user.id, secret.expose().as_bytes(), &*self.random)?);
+        new.sealed = Some(self.sealed_editor_secret(user.id, &secret)?);
         Ok(new)
+    }
+
+    /// The secret of an `Editor` key as it is kept.
+    pub(crate) fn sealed_editor_secret(
+        &self,
+        user: UserId,
+        secret: &KeyText,
+    ) -> Result<Vec<u8>, AccountsError> {
+        self.seal.seal(PURPOSE, user, secret.expose().as_bytes(), &*self.random)
     }
 
     fn opened(&self, editor: &EditorKey) -> Option<KeyText> {

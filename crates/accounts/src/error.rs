@@ -43,6 +43,18 @@ pub enum Beyond {
     /// Another environment than the calling key's.
     #[error("a key cannot make one for another environment than its own")]
     Environment,
+    /// Networks beyond the calling key's.
+    #[error("the calling key is bound to networks, so it cannot give others or all")]
+    Addresses,
+    /// Models beyond the calling key's.
+    #[error("the calling key is bound to models, so it cannot give others or all")]
+    Models,
+    /// What an administrator switched off.
+    #[error("an administrator switched this key off: only an administrator switches it on")]
+    DisabledByAdmin,
+    /// Something that only a key does.
+    #[error("this is for API keys: an access token has no secret that could be revoked")]
+    NoKey,
     /// Something for administrators.
     #[error("this is for administrators")]
     NotAdmin,
@@ -180,6 +192,9 @@ pub enum AccountsError {
         /// The most.
         max: u32,
     },
+    /// What is revoked stays so.
+    #[error("this key is revoked, once and for ever: make another")]
+    KeyRevoked,
     /// It is not there, or not the caller's.
     #[error("there is no such {0}")]
     NotFound(&'static str),

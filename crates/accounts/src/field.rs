@@ -1,6 +1,6 @@
 //! Collecting what is wrong with a request, all of it at once.
 
-use tollgate_domain::limit::MAX_LIMIT;
+use tollgate_domain::{Network, limit::MAX_LIMIT};
 
 use crate::{AccountsError, FieldError};
 
@@ -10,6 +10,13 @@ pub const MAX_NAME_CHARS: usize = 100;
 pub const MAX_METADATA_BYTES: usize = 4_096;
 /// The most days until a key expires.
 pub const MAX_EXPIRY_DAYS: i64 = 3_650;
+
+/// The most networks or models of a key.
+pub const MAX_ENTRIES: usize = 100;
+/// The most characters of a model's name.
+pub const MAX_MODEL_CHARS: usize = 200;
+/// The most characters of what was sent that a fault repeats.
+const SHOWN_CHARS: usize = 50;
 
 /// Faults so far.
 #[derive(Default)]
@@ -62,6 +69,42 @@ impl Faults {
         }
     }
 
+    /// Networks: at most [`MAX_ENTRIES`], none twice.
+    pub fn networks(&mut self, field: &'static str, texts: &[String]) -> Vec<Network> {
+        self.bounded(field, texts);
+        let mut networks: Vec<Network> = Vec::new();
+        for text in texts.iter().take(MAX_ENTRIES) {
+            match text.trim().parse::<Network>() {
+                Ok(network) if networks.contains(&network) => {}
+                Ok(network) => networks.push(network),
+                Err(fault) => self.add(field, "invalid_network", format!("`{}` {fault}", shown(text))),
+            }
+        }
+        networks
+    }
+
+    /// Public names of models: at most [`MAX_ENTRIES`], none twice, each 1 to [`MAX_MODEL_CHARS`] characters.
+    pub fn models(&mut self, field: &'static str, names: &[String]) -> Vec<String> {
+        self.bounded(field, names);
+        let mut models: Vec<String> = Vec::new();
+        for name in names.iter().take(MAX_ENTRIES) {
+            let chars = name.chars().count();
+            if chars == 0 || chars > MAX_MODEL_CHARS || name.chars().any(char::is_control) {
+                let rule = format!("must be names of 1 to {MAX_MODEL_CHARS} characters without controls");
+                self.add(field, "invalid_model", rule);
+            } else if !models.contains(name) {
+                models.push(name.clone());
+            }
+        }
+        models
+    }
+
+    fn bounded(&mut self, field: &'static str, entries: &[String]) {
+        if entries.len() > MAX_ENTRIES {
+            self.add(field, "too_many", format!("must have at most {MAX_ENTRIES} entries"));
+        }
+    }
+
     /// Notes: a JSON object of at most [`MAX_METADATA_BYTES`], as text.
     pub fn metadata(&mut self, metadata: Option<&serde_json::Map<String, serde_json::Value>>) -> String {
         let text = metadata
@@ -79,4 +122,9 @@ impl Faults {
     pub fn none(self) -> Result<(), AccountsError> {
         if self.0.is_empty() { Ok(()) } else { Err(AccountsError::Invalid(self.0)) }
     }
+}
+
+/// The beginning of what was sent, without controls.
+fn shown(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(SHOWN_CHARS).collect()
 }

@@ -1,15 +1,21 @@
 //! A user's own keys: making, listing, revoking, and the ceilings under which they are made.
 
 mod ceiling;
+pub mod change;
+mod compare;
+pub mod rotate;
+
+use std::sync::Arc;
 
 use chrono::TimeDelta;
 use tollgate_domain::{
     ApiKey, AuditAction, AuditSubject, Environment, KeyId, KeyKind, KeyText, LimitOverrides, Permission,
     Permissions, Tier, limit::KeyLimits,
 };
-use tollgate_store::{KeyFilter, ListedKey, Page, PageRequest};
+use tollgate_store::{EntryOf, KeyFilter, ListedKey, Page, PageRequest};
 
-use crate::{Accounts, AccountsError, Actor, field::Faults};
+use crate::{Accounts, AccountsError, Actor, Beyond, By, audit, field::Faults};
+use ceiling::Bounds;
 
 /// A wish for a key. What is not named takes the caller's defaults.
 #[derive(Debug, Clone, Default)]
@@ -26,6 +32,10 @@ pub struct KeyWish {
     pub permissions: Option<Permissions>,
     /// Its own limits.
     pub limits: LimitOverrides,
+    /// The networks from which alone it may be used.
+    pub allowed_ips: Option<Vec<String>>,
+    /// The models that alone it may ask.
+    pub allowed_models: Option<Vec<String>>,
     /// Its owner's notes.
     pub metadata: Option<serde_json::Map<String, serde_json::Value>>,
 }
@@ -52,11 +62,15 @@ impl Accounts {
         faults.expiry_days("expires_in_days", wish.expires_in_days);
         faults.overrides(&wish.limits);
         let metadata = faults.metadata(wish.metadata.as_ref());
+        let bounds = Bounds {
+            networks: wish.allowed_ips.as_deref().map(|texts| faults.networks("allowed_ips", texts)),
+            models: wish.allowed_models.as_deref().map(|names| faults.models("allowed_models", names)),
+        };
         faults.none()?;
 
         let now = self.now();
         let expires_at = wish.expires_in_days.map(|days| now + TimeDelta::days(days));
-        let given = ceiling::under(actor, &self.settings, wish, expires_at)?;
+        let given = ceiling::under(actor, &self.settings, wish, expires_at, bounds)?;
         let (mut new, secret) = self.blank_key(
             actor.user.id,
             &name,
@@ -67,6 +81,8 @@ impl Accounts {
         );
         new.key.limits = KeyLimits { tier: given.tier, limits: given.limits, ..KeyLimits::default() };
         new.key.expires_at = given.expires_at;
+        new.key.allowed_ips = given.allowed_ips;
+        new.key.allowed_models = given.allowed_models;
         new.key.created_by_key = actor.key.as_ref().map(|key| key.id);
         new.key.metadata = metadata;
         let max = self.settings.max_keys_per_user;
@@ -92,16 +108,70 @@ impl Accounts {
         Ok(self.stores.keys.list(&filter, page)?)
     }
 
-    /// Revokes one of the actor's own keys, once and for ever.
+    /// One of the actor's own keys.
     ///
     /// # Errors
     /// [`AccountsError::NotFound`] for another user's key and for none alike, [`AccountsError::Beyond`] for
     /// a key without `keys:manage`, or the store's.
-    pub fn revoke_key(&self, actor: &Actor, id: KeyId) -> Result<ApiKey, AccountsError> {
+    pub fn show_key(&self, actor: &Actor, id: KeyId) -> Result<ListedKey, AccountsError> {
         actor.require(Permission::KeysManage)?;
-        let owner = Some(actor.user.id);
+        self.own_key(actor, id)
+    }
+
+    /// The key whose usage the actor asks for: with `keys:manage` any of the user's, else the calling one alone.
+    ///
+    /// # Errors
+    /// [`AccountsError::NotFound`] for every other key, [`AccountsError::Beyond`] for a key without `usage:read`, or
+    /// the store's.
+    pub fn key_of_usage(&self, actor: &Actor, id: KeyId) -> Result<ApiKey, AccountsError> {
+        actor.require(Permission::UsageRead)?;
+        let only = actor.key.as_ref().filter(|key| !key.permissions.allow(&Permission::KeysManage));
+        if only.is_some_and(|key| key.id != id) {
+            return Err(AccountsError::NotFound("key"));
+        }
+        Ok(self.own_key(actor, id)?.key)
+    }
+
+    /// One of the actor's own keys, whatever the actor may do with it.
+    pub(crate) fn own_key(&self, actor: &Actor, id: KeyId) -> Result<ListedKey, AccountsError> {
+        let found = self.stores.keys.by_id(id)?.filter(|found| found.key.user_id == actor.user.id);
+        found.ok_or(AccountsError::NotFound("key"))
+    }
+
+    /// Revokes the calling key, whatever it may do: the end of one that leaked.
+    ///
+    /// # Errors
+    /// [`AccountsError::Beyond`] for an access token, or the store's.
+    pub fn revoke_self(&self, actor: &Actor) -> Result<(), AccountsError> {
+        let id = actor.key.as_ref().ok_or(Beyond::NoKey)?.id;
         let audit = [self.entry(&actor.by(), AuditAction::KeyRevoked, AuditSubject::Key(id))];
-        self.stores.keys.revoke(id, owner, self.now(), &audit)?.ok_or(AccountsError::NotFound("key"))
+        self.stores.keys.revoke(id, None, self.now(), &audit)?;
+        Ok(())
+    }
+
+    /// Revokes one of the actor's own keys, once and for ever; with `descendants`, those made by it, at any remove, too.
+    ///
+    /// # Errors
+    /// [`AccountsError::NotFound`] for another user's key and for none alike, [`AccountsError::Beyond`] for
+    /// a key without `keys:manage`, or the store's.
+    pub fn revoke_key(&self, actor: &Actor, id: KeyId, descendants: bool) -> Result<ApiKey, AccountsError> {
+        actor.require(Permission::KeysManage)?;
+        let (owner, now) = (Some(actor.user.id), self.now());
+        let revoked = if descendants {
+            self.stores.keys.revoke_descendants(id, owner, now, &self.revocations(&actor.by()))?
+        } else {
+            let audit = [self.entry(&actor.by(), AuditAction::KeyRevoked, AuditSubject::Key(id))];
+            self.stores.keys.revoke(id, owner, now, &audit)?
+        };
+        revoked.ok_or(AccountsError::NotFound("key"))
+    }
+}
+
+impl Accounts {
+    /// What the audit log tells of each key that is revoked.
+    fn revocations(&self, by: &By) -> EntryOf {
+        let (random, now, by) = (Arc::clone(&self.random), self.now(), by.clone());
+        Arc::new(move |id| audit::entry(&by, AuditAction::KeyRevoked, AuditSubject::Key(id), now, &*random))
     }
 }
 

@@ -8,6 +8,7 @@ mod device;
 mod known_and_unknown;
 mod password;
 mod refresh;
+mod second_factor;
 mod web_session;
 
 use std::sync::{

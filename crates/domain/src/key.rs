@@ -5,14 +5,14 @@
 //! look-up and secret scanners need no database. Stored is HMAC-SHA-256, keyed with the pepper, over
 //! the key's SHA-256: hashes imported from systems that kept the SHA-256 go on working.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, net::IpAddr, str::FromStr};
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use crate::{KeyId, Permissions, Randomness, Time, UserId, limit::KeyLimits, random};
+use crate::{KeyId, Network, Permissions, Randomness, Time, UserId, limit::KeyLimits, random};
 
 mod checksum;
 
@@ -288,6 +288,10 @@ pub struct ApiKey {
     pub revoked_at: Option<Time>,
     /// When it expires.
     pub expires_at: Option<Time>,
+    /// The networks from which alone it may be used; none for everywhere.
+    pub allowed_ips: Vec<Network>,
+    /// The public names of the models that alone it may ask; none for all.
+    pub allowed_models: Vec<String>,
     /// The key that made it.
     pub created_by_key: Option<KeyId>,
     /// Its owner's notes: a JSON object as text.
@@ -313,6 +317,18 @@ impl ApiKey {
         } else {
             Ok(())
         }
+    }
+
+    /// Whether it may be used from there. A key that is bound to networks may not be used from an address that is
+    /// not known.
+    pub fn may_be_used_from(&self, address: Option<IpAddr>) -> bool {
+        self.allowed_ips.is_empty()
+            || address.is_some_and(|address| self.allowed_ips.iter().any(|net| net.contains(address)))
+    }
+
+    /// Whether it may ask the model of this public name.
+    pub fn may_ask(&self, model: &str) -> bool {
+        self.allowed_models.is_empty() || self.allowed_models.iter().any(|allowed| allowed == model)
     }
 
     /// `active`, `disabled`, `revoked` or `expired`.

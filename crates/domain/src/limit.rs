@@ -74,7 +74,7 @@ pub struct KeyLimits {
 
 impl KeyLimits {
     /// The key's limit for `window`, and whether an administrator gave it.
-    fn of(&self, window: WindowKind, tiers: &Tiers) -> Option<(u64, bool)> {
+    pub fn of(&self, window: WindowKind, tiers: &Tiers) -> Option<(u64, bool)> {
         self.limits
             .of(window)
             .map(|limit| (limit, self.by_admin.of(window)))

@@ -1,6 +1,6 @@
 //! May they: the permission that the route asks for, then what the body asks for.
 
-use std::task::Poll;
+use std::{net::IpAddr, task::Poll};
 
 use bytes::Bytes;
 use tollgate_domain::{Permission, UsageEvent};
@@ -31,8 +31,8 @@ impl Line {
     pub(crate) async fn authorise(&self, caller: Caller, call: Call) -> Result<Grant, Refused> {
         let mut event = event::begin(&self.shared, &caller, &call);
         let endpoint = call.endpoint;
-        if let Some(missing) = missing(&caller, endpoint) {
-            return Err(self.forbid(&caller, event, Refusal::PermissionDenied(missing)).await);
+        if let Some(refusal) = forbidden(&caller, endpoint, call.ip) {
+            return Err(self.forbid(&caller, event, refusal).await);
         }
         let mut body = call.body;
         let (body, waited) = match futures::poll!(&mut body) {
@@ -46,15 +46,36 @@ impl Line {
             }
             Err(error) => Err(refusal_of(error)?),
         };
-        if !waited {
-            return Ok(Grant { caller, endpoint, event, request });
+        let mut caller = caller;
+        if waited {
+            // The key may have been revoked or narrowed meanwhile.
+            caller = self.shared.authenticator.authenticate(&call.credential, call.ip).await?;
+            if let Some(refusal) = forbidden(&caller, endpoint, call.ip) {
+                return Err(self.forbid(&caller, event, refusal).await);
+            }
         }
-        // The key may have been revoked or narrowed meanwhile.
-        let caller = self.shared.authenticator.authenticate(&call.credential, call.ip).await?;
-        if let Some(missing) = missing(&caller, endpoint) {
-            return Err(self.forbid(&caller, event, Refusal::PermissionDenied(missing)).await);
+        if let Some(refusal) = self.forbidden_model(&caller, &request) {
+            return Err(self.forbid(&caller, event, refusal).await);
         }
         Ok(Grant { caller, endpoint, event, request })
+    }
+
+    /// Why the key may not ask the model that the request names, or that is asked where it names none.
+    fn forbidden_model(
+        &self,
+        caller: &Caller,
+        request: &Result<Option<Request>, Refusal>,
+    ) -> Option<Refusal> {
+        if caller.key.allowed_models.is_empty() {
+            return None;
+        }
+        let request = request.as_ref().ok()?.as_ref()?;
+        let named = request.model.as_deref();
+        // What cannot be routed is refused when it has been counted.
+        let default =
+            || self.shared.catalogue.route(caller.key.environment, None).ok().map(|route| route.model);
+        let model = named.map(str::to_owned).or_else(default)?;
+        (!caller.key.may_ask(&model)).then_some(Refusal::ModelNotAllowed(model))
     }
 
     async fn forbid(&self, caller: &Caller, mut event: Box<UsageEvent>, refusal: Refusal) -> Refused {
@@ -65,6 +86,14 @@ impl Line {
         self.shared.recorder.note(*event);
         Refused { refusal, metered: Some(Metered { readings, quota }) }
     }
+}
+
+/// Why the key may not come here at all.
+fn forbidden(caller: &Caller, endpoint: Endpoint, from: Option<IpAddr>) -> Option<Refusal> {
+    if !caller.key.may_be_used_from(from) {
+        return Some(Refusal::IpNotAllowed);
+    }
+    missing(caller, endpoint).map(Refusal::PermissionDenied)
 }
 
 /// The permission that the key lacks, if it has none of those of which the route asks for one.

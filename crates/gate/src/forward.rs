@@ -6,6 +6,7 @@ mod stream;
 
 use bytes::Bytes;
 use serde::Serialize;
+use tollgate_domain::ApiKey;
 use tollgate_usage::TooLate;
 
 use crate::{
@@ -61,7 +62,7 @@ impl Line {
         let Hold { mut open, work, metered, output_limit } = hold;
         let ending = match work {
             Work::Refuse(refusal) => Ending::Refused { refusal, reply },
-            Work::Models => Ending::Models { body: self.models(&open), reply },
+            Work::Models(key) => Ending::Models { body: self.models(&key), reply },
             Work::Complete(job) => self.complete(&mut open, job, metered, output_limit, reply).await,
         };
         Flight { open, metered, ending }
@@ -112,7 +113,7 @@ impl Line {
     }
 
     /// The list of models, in OpenAI's shape.
-    fn models(&self, open: &Open) -> Bytes {
+    fn models(&self, key: &ApiKey) -> Bytes {
         #[derive(Serialize)]
         struct Listed<'a> {
             id: &'a str,
@@ -125,7 +126,8 @@ impl Line {
             object: &'static str,
             data: Vec<Listed<'a>>,
         }
-        let offered = self.shared.catalogue.offered(open.event.environment);
+        let mut offered = self.shared.catalogue.offered(key.environment);
+        offered.retain(|(name, _)| key.may_ask(name));
         let listed = |(id, owned_by)| Listed { id, object: "model", created: 0, owned_by };
         let list = List { object: "list", data: offered.into_iter().map(listed).collect() };
         serde_json::to_vec(&list).unwrap_or_default().into()

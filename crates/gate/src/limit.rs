@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tollgate_domain::{Checks, UsageEvent, User};
+use tollgate_domain::{ApiKey, Checks, UsageEvent, User};
 use tollgate_usage::{Ask, QuotaAsk, Scope};
 
 use crate::{
@@ -28,8 +28,8 @@ pub(crate) struct Pass {
 pub(crate) enum Work {
     /// Ask a provider.
     Complete(Box<Job>),
-    /// List the models.
-    Models,
+    /// List the models that this key may ask.
+    Models(Arc<ApiKey>),
     /// Refuse what made no sense.
     Refuse(Refusal),
 }
@@ -57,7 +57,7 @@ impl Line {
     }
 
     fn work(&self, endpoint: Endpoint, request: Option<Request>, caller: &Caller) -> Result<Work, Refusal> {
-        let Some(request) = request else { return Ok(Work::Models) };
+        let Some(request) = request else { return Ok(Work::Models(Arc::clone(&caller.key))) };
         if request.model.is_none() && endpoint == Endpoint::ChatCompletions {
             let error = crate::FieldError::new("model", "missing", "name the model to be asked");
             return Err(Refusal::Validation(vec![error]));

@@ -52,6 +52,12 @@ pub enum Refusal {
     /// The key lacks the permission.
     #[error("this API key lacks the permission `{0}`")]
     PermissionDenied(Permission),
+    /// The key is bound to networks, and this is none of theirs.
+    #[error("this API key may not be used from this address")]
+    IpNotAllowed,
+    /// The key is bound to models, and this is none of them.
+    #[error("this API key may not ask the model `{0}`")]
+    ModelNotAllowed(String),
     /// The body is no JSON object.
     #[error("the body must be a JSON object: {0}")]
     Malformed(String),
@@ -142,7 +148,7 @@ impl Refusal {
             | Self::Key(_)
             | Self::UserDisabled
             | Self::AccessToken => 401,
-            Self::PermissionDenied(_) => 403,
+            Self::PermissionDenied(_) | Self::IpNotAllowed | Self::ModelNotAllowed(_) => 403,
             Self::Malformed(_) | Self::UnboundedPrompt(_) => 400,
             Self::ModelNotFound(_) => 404,
             Self::TooSlow => 408,
@@ -175,6 +181,8 @@ impl Refusal {
             Self::UserDisabled => "user_disabled",
             Self::AccessToken => "invalid_credentials",
             Self::PermissionDenied(_) => "permission_denied",
+            Self::IpNotAllowed => "ip_not_allowed",
+            Self::ModelNotAllowed(_) => "model_not_allowed",
             Self::Malformed(_) => "malformed_request",
             Self::UnboundedPrompt(_) => "unbounded_prompt",
             Self::ModelNotFound(_) => "model_not_found",

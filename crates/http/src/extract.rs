@@ -5,6 +5,7 @@ mod after;
 mod body;
 mod client;
 mod id;
+mod present;
 mod query;
 
 pub use actor::{Admin, KeyManager, MaybeSessionUser, Principal, SessionUser};
@@ -13,4 +14,5 @@ pub(crate) use body::is_encoded;
 pub use body::{Body, Form, JsonOrForm, MaybeBody, MaybeJsonOrForm};
 pub use client::{Asking, client_of};
 pub use id::Id;
+pub use present::present;
 pub use query::{Days, PageQuery, Params};

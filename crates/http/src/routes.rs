@@ -59,7 +59,15 @@ pub const GROUPS: [Group; 9] = [
         prefix: "/api/v1/keys",
         aliases: &["/api/keys", "/api/v1/auth/api-keys", "/api/auth/api-keys"],
         routes: |group| {
-            group.service(keys::create::create).service(keys::list::list).service(keys::revoke::revoke);
+            group
+                .service(keys::create::create)
+                .service(keys::list::list)
+                .service(keys::revoke_self::revoke_self)
+                .service(keys::show::show)
+                .service(keys::change::change)
+                .service(keys::revoke::revoke)
+                .service(keys::rotate::rotate)
+                .service(keys::usage::usage);
         },
     },
     Group {

@@ -1,9 +1,15 @@
 //! `KeyStore`.
 
+mod descendants;
+mod secret;
+
+use std::sync::Arc;
+
 use diesel::prelude::*;
 use tollgate_domain::{ApiKey, AuditEntry, KeyHash, KeyId, KeyKind, Time, UserId};
 use tollgate_store::{
-    Change, Edit, EditorKey, KeyFilter, KeyStore, ListedKey, NewKey, Page, PageRequest, StoreError,
+    Change, Edit, EditorKey, EntryOf, KeyFilter, KeyRotation, KeyStore, ListedKey, NewKey, Page, PageRequest,
+    StoreError,
 };
 use uuid::Uuid;
 
@@ -57,14 +63,8 @@ impl KeyStore for Database {
 
     fn by_hash(&self, hash: &KeyHash) -> Result<Option<ApiKey>, StoreError> {
         let hash = hash.0;
-        self.lookup(move |conn| {
-            let row = api_keys::table
-                .filter(api_keys::hash.eq(hash.as_slice()))
-                .select(KeyRow::as_select())
-                .first(conn)
-                .optional()?;
-            Ok(row.map(ApiKey::try_from).transpose()?)
-        })
+        let now = self.clock.now();
+        self.lookup(move |conn| secret::by_hash(conn, &hash, now))
     }
 
     fn by_id(&self, id: KeyId) -> Result<Option<ListedKey>, StoreError> {
@@ -123,6 +123,9 @@ impl KeyStore for Database {
                 updated_at: now,
                 ..after
             };
+            if (ApiKey { updated_at: before.updated_at, ..after.clone() }) == before {
+                return Ok((Some(before), Effects::NONE));
+            }
             diesel::update(api_keys::table.find(Id::from(id))).set(KeyRow::from(&after)).execute(conn)?;
             Ok((find(conn, id.into())?, Effects::new(vec![Change::Key(id)], audit)))
         })
@@ -154,6 +157,22 @@ impl KeyStore for Database {
                 .execute(conn)?;
             Ok((find(conn, id.into())?, Effects::new(vec![Change::Key(id)], audit)))
         })
+    }
+
+    fn revoke_descendants(
+        &self,
+        id: KeyId,
+        owner: Option<UserId>,
+        now: Time,
+        audit: &EntryOf,
+    ) -> Result<Option<ApiKey>, StoreError> {
+        let audit = Arc::clone(audit);
+        self.change(move |conn| descendants::revoke(conn, id, owner, now, &audit))
+    }
+
+    fn rotate(&self, rotation: &KeyRotation) -> Result<Option<ApiKey>, StoreError> {
+        let rotation = rotation.clone();
+        self.change(move |conn| secret::rotate(conn, &rotation))
     }
 
     fn editor(&self, user: UserId) -> Result<Option<EditorKey>, StoreError> {

@@ -57,6 +57,8 @@ diesel::table! {
         metadata -> Text,
         created_at -> Ts,
         updated_at -> Ts,
+        allowed_ips -> Nullable<Text>,
+        allowed_models -> Nullable<Text>,
     }
 }
 
@@ -458,7 +460,20 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Id, Ts};
+
+    retired_secrets (hash) {
+        hash -> Binary,
+        key_id -> Id,
+        good_until -> Ts,
+    }
+}
+
 diesel::joinable!(api_keys -> users (user_id));
+diesel::joinable!(retired_secrets -> api_keys (key_id));
+diesel::allow_tables_to_appear_in_same_query!(retired_secrets, api_keys);
 diesel::joinable!(refresh_tokens -> sessions (session_id));
 diesel::joinable!(web_sessions -> sessions (session_id));
 diesel::allow_tables_to_appear_in_same_query!(users, api_keys, key_totals);

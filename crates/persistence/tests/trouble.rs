@@ -381,6 +381,8 @@ fn the_view_shows_keys_as_the_contract_has_them() {
                 disabled_by_admin: false,
                 revoked_at: None,
                 expires_at,
+                allowed_ips: Vec::new(),
+                allowed_models: Vec::new(),
                 created_by_key: None,
                 metadata: "{}".to_owned(),
                 created_at: at(0),

@@ -54,7 +54,8 @@ impl<T> Entry<T> {
 /// The memory of one process.
 pub struct Directory {
     keys: Cache<KeyHash, Entry<ApiKey>>,
-    hashes: Cache<KeyId, KeyHash>,
+    /// The hashes of a key's secrets that are remembered: the present one, and those of a grace.
+    hashes: Cache<KeyId, Arc<[KeyHash]>>,
     users: Cache<UserId, Entry<User>>,
     sessions: Cache<SessionId, Entry<Session>>,
 }
@@ -90,7 +91,17 @@ impl Directory {
         let (keys, hashes) = (self.keys.generation(), self.hashes.generation());
         let found = stores.keys.by_hash(hash)?.map(Arc::new);
         // The way from id to hash comes first: an entry that no change could find must never be there.
-        let findable = found.as_ref().is_none_or(|key| self.hashes.insert(key.id, *hash, hashes));
+        let findable = found.as_ref().is_none_or(|key| {
+            self.hashes.insert_with(key.id, hashes, |known: Option<&Arc<[KeyHash]>>| {
+                known
+                    .into_iter()
+                    .flat_map(|known| known.iter())
+                    .filter(|known| *known != hash)
+                    .chain([hash])
+                    .copied()
+                    .collect()
+            })
+        });
         if findable {
             self.keys.insert(*hash, Entry::of(found.as_ref(), now), keys);
         }
@@ -157,7 +168,7 @@ impl Directory {
             Change::User(id) => self.users.remove(&id),
             Change::Session(id) => self.sessions.remove(&id),
             Change::Key(id) => match self.hashes.take(&id) {
-                Some(hash) => self.keys.remove(&hash),
+                Some(hashes) => hashes.iter().for_each(|hash| self.keys.remove(hash)),
                 // Not remembered, or made just now and perhaps remembered as absent.
                 None => self.keys.retain(|entry| matches!(entry, Entry::Known(key) if key.id != id)),
             },

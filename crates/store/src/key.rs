@@ -1,5 +1,7 @@
 //! API keys.
 
+use std::sync::Arc;
+
 use tollgate_domain::{ApiKey, AuditEntry, Email, KeyHash, KeyId, Time, UserId};
 
 use crate::{Edit, Page, PageRequest, StoreError};
@@ -48,6 +50,33 @@ pub struct ListedKey {
     pub last_used_at: Option<Time>,
 }
 
+/// A secret that takes the place of a key's.
+#[derive(Debug, Clone)]
+pub struct KeyRotation {
+    /// The key.
+    pub id: KeyId,
+    /// Its owner, where it must be the owner's.
+    pub owner: Option<UserId>,
+    /// The hash of the new secret.
+    pub hash: KeyHash,
+    /// What people see of it.
+    pub preview: String,
+    /// It, sealed, where the key is kept recoverably.
+    pub sealed: Option<Vec<u8>>,
+    /// Until when the old secret is good as well; `None` for not at all.
+    pub grace_until: Option<Time>,
+    /// The present time.
+    pub now: Time,
+    /// What the audit log tells of it.
+    pub audit: Vec<AuditEntry>,
+}
+
+/// How many old secrets of a key are good at once; beyond, those whose grace ends first are not.
+pub const MAX_RETIRED: usize = 5;
+
+/// Makes what the audit log tells of a key.
+pub type EntryOf = Arc<dyn Fn(KeyId) -> AuditEntry + Send + Sync>;
+
 /// Where keys are kept. What is done is told by the entries of `audit`, written in the same transaction; where nothing
 /// is done, nothing is told.
 pub trait KeyStore: Send + Sync {
@@ -58,7 +87,8 @@ pub trait KeyStore: Send + Sync {
     /// `Conflict { entity: "key", field: "hash" }` where the secret is taken.
     fn create(&self, key: &NewKey, max_per_user: u32, audit: &[AuditEntry]) -> Result<bool, StoreError>;
 
-    /// The key whose secret has this hash, whatever its state.
+    /// The key whose secret has this hash, whatever its state. By a secret that a rotation took and whose grace
+    /// lasts, the key expires with the grace.
     ///
     /// # Errors
     /// See [`StoreError`]; so everywhere below.
@@ -76,7 +106,8 @@ pub trait KeyStore: Send + Sync {
     /// See [`StoreError`].
     fn list(&self, filter: &KeyFilter, page: &PageRequest) -> Result<Page<ListedKey>, StoreError>;
 
-    /// Changes a key as `edit` says and sets `updated_at`; gives the key as it is afterwards.
+    /// Changes a key as `edit` says and sets `updated_at`; gives the key as it is afterwards. An edit that changes
+    /// nothing does nothing.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -100,6 +131,25 @@ pub trait KeyStore: Send + Sync {
         now: Time,
         audit: &[AuditEntry],
     ) -> Result<Option<ApiKey>, StoreError>;
+
+    /// Revokes a key and every key that was made by it, by those, and so on, but for those of other users; tells of each
+    /// that was not revoked before. `None` where there is no such key.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn revoke_descendants(
+        &self,
+        id: KeyId,
+        owner: Option<UserId>,
+        now: Time,
+        audit: &EntryOf,
+    ) -> Result<Option<ApiKey>, StoreError>;
+
+    /// Gives a key that is not revoked a new secret under the same id. `None` where there is no such key.
+    ///
+    /// # Errors
+    /// `Conflict { entity: "key", field: "hash" }` where the secret is taken.
+    fn rotate(&self, rotation: &KeyRotation) -> Result<Option<ApiKey>, StoreError>;
 
     /// The user's `Editor` key that is not revoked.
     ///

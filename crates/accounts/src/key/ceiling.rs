@@ -1,11 +1,11 @@
 //! Never more than the caller has: what a key made by a user, or by one of the user's keys, may be.
 
 use tollgate_domain::{
-    ApiKey, Environment, LimitOverrides, Permission, Permissions, Role, Tier, Tiers, Time, User,
+    ApiKey, Environment, LimitOverrides, Network, Permission, Permissions, Role, Tier, Tiers, Time, User,
     window::WindowKind,
 };
 
-use super::KeyWish;
+use super::{KeyWish, compare};
 use crate::{AccountsSettings, Actor, Beyond, error::WindowName};
 
 /// What a wish comes to.
@@ -16,6 +16,15 @@ pub struct Given {
     pub tier: Option<Tier>,
     pub limits: LimitOverrides,
     pub expires_at: Option<Time>,
+    pub allowed_ips: Vec<Network>,
+    pub allowed_models: Vec<String>,
+}
+
+/// Where a key may be used from and what it may ask, as asked for; `None` where that is left open.
+#[derive(Debug, Clone, Default)]
+pub struct Bounds {
+    pub networks: Option<Vec<Network>>,
+    pub models: Option<Vec<String>>,
 }
 
 /// What `actor` gets for `wish`. What the wish leaves open is cut down to the ceiling; what it names beyond
@@ -25,6 +34,7 @@ pub fn under(
     settings: &AccountsSettings,
     wish: &KeyWish,
     expires_at: Option<Time>,
+    bounds: Bounds,
 ) -> Result<Given, Beyond> {
     let by = actor.key.as_deref();
     Ok(Given {
@@ -33,6 +43,16 @@ pub fn under(
         tier: tier(&actor.user, wish.tier)?,
         limits: limits(&actor.user, by, &settings.tiers, wish)?,
         expires_at: expiry(actor.expires_at(), expires_at)?,
+        allowed_ips: match (bounds.networks, by) {
+            (Some(asked), Some(key)) => compare::networks(&asked, &key.allowed_ips).map(|()| asked)?,
+            (Some(asked), None) => asked,
+            (None, by) => by.map(|key| key.allowed_ips.clone()).unwrap_or_default(),
+        },
+        allowed_models: match (bounds.models, by) {
+            (Some(asked), Some(key)) => compare::models(&asked, &key.allowed_models).map(|()| asked)?,
+            (Some(asked), None) => asked,
+            (None, by) => by.map(|key| key.allowed_models.clone()).unwrap_or_default(),
+        },
     })
 }
 
@@ -54,15 +74,29 @@ fn permissions(
         let held = |permission: &&Permission| by.is_none_or(|key| key.permissions.allow(permission));
         return Ok(defaults.iter().filter(held).cloned().collect());
     };
+    may_grant(user, by, defaults, asked)?;
+    Ok(asked.clone())
+}
+
+/// That the user, by the calling key where there is one, may give these permissions.
+///
+/// # Errors
+/// The first that may not be given.
+pub fn may_grant(
+    user: &User,
+    by: Option<&ApiKey>,
+    defaults: &Permissions,
+    asked: &Permissions,
+) -> Result<(), Beyond> {
     // Administrators give what users may not.
     let grantable = defaults.with(Permission::KeysManage);
     if let Some(beyond) = grantable.first_beyond(asked).filter(|_| user.role != Role::Admin) {
         return Err(Beyond::UsersMayNotGrant(beyond.clone()));
     }
-    if let Some(beyond) = by.and_then(|key| key.permissions.first_beyond(asked)) {
-        return Err(Beyond::NotHeld(beyond.clone()));
+    match by.and_then(|key| key.permissions.first_beyond(asked)) {
+        Some(beyond) => Err(Beyond::NotHeld(beyond.clone())),
+        None => Ok(()),
     }
-    Ok(asked.clone())
 }
 
 fn tier(user: &User, asked: Option<Tier>) -> Result<Option<Tier>, Beyond> {

@@ -1,6 +1,5 @@
 //! Administration.
 
-pub(crate) mod change;
 pub mod delete_user;
 pub mod edit_key;
 pub mod edit_user;

@@ -8,6 +8,7 @@ use tollgate_accounts::{
     Actor,
     session::{Checked, Identity},
 };
+use tollgate_gate::Refusal;
 use tollgate_domain::{Permission, UserId};
 
 use crate::{
@@ -145,6 +146,9 @@ async fn recognised(request: &HttpRequest, state: &State) -> Result<Caller, Prob
     match presented {
         Presented::ApiKey(key) => {
             let caller = state.authenticator.authenticate(&key, client.ip).await?;
+            if !caller.key.may_be_used_from(client.ip) {
+                return Err(Refusal::IpNotAllowed.into());
+            }
             Ok(Caller::Key(Actor { user: caller.user, key: Some(caller.key), client }))
         }
         Presented::AccessToken(token) => match state.accounts.check(&token, &client, state.clock.now()) {

@@ -73,7 +73,7 @@ impl From<AccountsError> for Problem {
             | AccountsError::SecondFactorOn
             | AccountsError::SecondFactorOff
             | AccountsError::SecondFactorNotSetUp
-            | AccountsError::AmbiguousPrefix(_) => {
+            | AccountsError::KeyRevoked | AccountsError::AmbiguousPrefix(_) => {
                 Self::new(StatusCode::CONFLICT, "conflict", said)
             }
             AccountsError::Internal(cause) => Self::internal(cause),
@@ -92,6 +92,10 @@ impl From<Beyond> for Problem {
             | Beyond::Limit(_, _)
             | Beyond::Expiry
             | Beyond::Environment
+            | Beyond::Addresses
+            | Beyond::Models
+            | Beyond::DisabledByAdmin
+            | Beyond::NoKey
             | Beyond::NotAdmin => Self::new(StatusCode::FORBIDDEN, "permission_denied", said),
         }
     }

@@ -46,6 +46,8 @@ impl From<Refusal> for Problem {
             | Refusal::UserDisabled
             | Refusal::AccessToken
             | Refusal::PermissionDenied(_)
+            | Refusal::IpNotAllowed
+            | Refusal::ModelNotAllowed(_)
             | Refusal::Malformed(_)
             | Refusal::NotJson
             | Refusal::TooLarge(_)

@@ -375,12 +375,14 @@ pub fn state(settings: HttpSettings) -> State {
 
 /// A state over a database that is away but for one key.
 pub fn telling(told: Told, settings: HttpSettings) -> State {
-    over(stores(told), Arc::new(Fixed), Arc::new(Fixed), settings, |accounts| accounts)
+    let directory = Arc::new(Directory::new(1 << 20));
+    over(stores(told), directory, Arc::new(Fixed), Arc::new(Fixed), settings, |accounts| accounts)
 }
 
-/// A state over `stores`, with the control plane as `complete` makes it.
+/// A state over `stores` and what is remembered of them, with the control plane as `complete` makes it.
 pub fn over(
     stores: Stores,
+    directory: Arc<Directory>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Randomness>,
     settings: HttpSettings,
@@ -398,7 +400,6 @@ pub fn decided(
     settings: HttpSettings,
     complete: impl FnOnce(Accounts) -> Accounts,
 ) -> State {
-    let directory = Arc::new(Directory::new(1 << 20));
     let pools = Pools::new(1).unwrap();
     let authenticator = Authenticator::new(
         directory.clone(),

@@ -95,13 +95,11 @@ async fn a_member_that_no_key_has_is_named() {
 }
 
 #[actix_web::test]
-async fn descendants_are_refused_and_not_passed_over() {
+async fn descendants_are_meant_or_not() {
     let delete = |query: &str| any("DELETE", A_KEY).uri(&format!("{A_KEY}{query}"));
-    let all = answer_to(manager(), delete("?descendants=true")).await;
-    assert_eq!(fault(&all), (422, "descendants".into(), "not_available".into()));
     let neither = answer_to(manager(), delete("?descendants=all")).await;
     assert_eq!(fault(&neither), (422, "descendants".into(), "invalid_value".into()));
-    for query in ["", "?descendants=false", "?other=true"] {
+    for query in ["", "?descendants=false", "?descendants=true", "?other=true"] {
         // As far as the database, which is away.
         assert_eq!(answer_to(manager(), delete(query)).await.status, 503, "{query}");
     }

@@ -53,6 +53,10 @@ pub struct KeyView {
     last_used_at: Option<DateTime<Utc>>,
     /// Requests ever made with it, as of the last few seconds.
     request_count: u64,
+    /// Addresses and networks from which alone it may be used; `null` for everywhere.
+    allowed_ips: Option<Vec<String>>,
+    /// Models that alone it may ask; `null` for all.
+    allowed_models: Option<Vec<String>>,
     /// The key that made it.
     created_by_key: Option<String>,
     /// Its owner's notes.
@@ -106,6 +110,8 @@ impl KeyView {
             updated_at: key.updated_at,
             last_used_at,
             request_count,
+            allowed_ips: listed(key.allowed_ips.iter().map(ToString::to_string).collect()),
+            allowed_models: listed(key.allowed_models.clone()),
             created_by_key: key.created_by_key.map(|id| id.to_string()),
             metadata: notes(&key.metadata),
         }
@@ -131,4 +137,9 @@ impl KeysView {
         let views = || page.items.iter().map(|listed| KeyView::listed(listed, now)).collect();
         Self { items: views(), keys: views(), next_cursor: page.next.map(|id| id.simple().to_string()) }
     }
+}
+
+/// Nothing in place of an empty list, which bounds nothing.
+fn listed(entries: Vec<String>) -> Option<Vec<String>> {
+    Some(entries).filter(|entries| !entries.is_empty())
 }

@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 use tollgate_domain::{
-    ApiKey, KeyKind, LimitOverrides, Permissions,
+    ApiKey, KeyKind, LimitOverrides, Network, Permissions,
     limit::{GivenByAdmin, KeyLimits},
 };
 use tollgate_store::{ListedKey, StoreError};
@@ -41,7 +41,14 @@ pub struct KeyRow {
     metadata: String,
     created_at: Ts,
     updated_at: Ts,
+    allowed_ips: Option<String>,
+    allowed_models: Option<String>,
 }
+
+/// What stands between networks.
+const BETWEEN_NETWORKS: &str = ",";
+/// What stands between models' names, which have no controls.
+const BETWEEN_MODELS: &str = "\n";
 
 /// A key with what lists show beside it: the owner's address, requests, last use.
 pub type ListedRow = (KeyRow, Option<String>, Option<i64>, Option<Ts>);
@@ -70,6 +77,8 @@ impl From<&ApiKey> for KeyRow {
             metadata: key.metadata.clone(),
             created_at: key.created_at.into(),
             updated_at: key.updated_at.into(),
+            allowed_ips: joined(key.allowed_ips.iter().map(Network::to_string).collect(), BETWEEN_NETWORKS),
+            allowed_models: joined(key.allowed_models.clone(), BETWEEN_MODELS),
         }
     }
 }
@@ -105,6 +114,10 @@ impl TryFrom<KeyRow> for ApiKey {
             metadata: row.metadata,
             created_at: row.created_at.time(),
             updated_at: row.updated_at.time(),
+            allowed_ips: parts(row.allowed_ips.as_deref(), BETWEEN_NETWORKS)
+                .map(|network| named(network, TABLE, "network"))
+                .collect::<Result<_, _>>()?,
+            allowed_models: parts(row.allowed_models.as_deref(), BETWEEN_MODELS).map(str::to_owned).collect(),
         })
     }
 }
@@ -117,6 +130,14 @@ pub fn listed((key, email, requests, last_used): ListedRow) -> Result<ListedKey,
         request_count: number::read(requests.unwrap_or(0), "key_totals", "request count")?,
         last_used_at: last_used.map(Ts::time),
     })
+}
+
+fn joined(parts: Vec<String>, between: &str) -> Option<String> {
+    Some(parts.join(between)).filter(|text| !text.is_empty())
+}
+
+fn parts<'a>(text: Option<&'a str>, between: &'a str) -> impl Iterator<Item = &'a str> {
+    text.into_iter().flat_map(move |text| text.split(between))
 }
 
 fn kind(text: &str) -> Result<KeyKind, StoreError> {

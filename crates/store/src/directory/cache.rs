@@ -40,6 +40,11 @@ impl<K: Eq + Hash + Clone, V: Clone> Cache<K, V> {
     /// Keeps `value` unless something was removed since `generation`; whether it is kept. A full shard
     /// loses some entry or other.
     pub fn insert(&self, key: K, value: V, generation: u64) -> bool {
+        self.insert_with(key, generation, |_| value)
+    }
+
+    /// The same with what `value` makes of what is there.
+    pub fn insert_with(&self, key: K, generation: u64, value: impl FnOnce(Option<&V>) -> V) -> bool {
         let mut shard = self.shard(&key);
         // Removals raise the generation under the same lock, so none can come between.
         if self.generation() != generation {
@@ -49,6 +54,7 @@ impl<K: Eq + Hash + Clone, V: Clone> Cache<K, V> {
         if let Some(victim) = shard.keys().next().filter(|_| full).cloned() {
             shard.remove(&victim);
         }
+        let value = value(shard.get(&key));
         shard.insert(key, value);
         true
     }

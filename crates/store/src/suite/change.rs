@@ -56,7 +56,19 @@ pub fn each_write_says_what_changed(stores: &Stores) {
         ),
         (
             "an edit of a key",
-            &|| drop(stores.keys.edit(key.key.id, Arc::new(|_: &mut ApiKey| {}), given::at(1), &[]).unwrap()),
+            &|| {
+                drop(
+                    stores
+                        .keys
+                        .edit(
+                            key.key.id,
+                            Arc::new(|key: &mut ApiKey| key.is_active = false),
+                            given::at(1),
+                            &[],
+                        )
+                        .unwrap(),
+                )
+            },
             vec![Change::Key(key.key.id)],
         ),
         (

@@ -36,6 +36,8 @@ pub fn a_key_reads_back_whole(stores: &Stores) {
         is_active: false,
         disabled_by_admin: true,
         expires_at: Some(given::at(100)),
+        allowed_ips: ["10.0.0.0/8", "2001:db8::1"].map(|text| text.parse().unwrap()).to_vec(),
+        allowed_models: vec!["a,b".to_owned(), "ünï".to_owned()],
         created_by_key: Some(given::key(owner.user.id).key.id),
         metadata: "{\"k\":\"v\"}".to_owned(),
         updated_at: given::at(5),

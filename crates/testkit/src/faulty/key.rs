@@ -2,7 +2,7 @@
 
 use tollgate_domain::{ApiKey, AuditEntry, KeyHash, KeyId, Time, UserId};
 use tollgate_store::{
-    Edit, EditorKey, KeyFilter, KeyStore, ListedKey, NewKey, Page, PageRequest, StoreError,
+    Edit, EditorKey, EntryOf, KeyFilter, KeyRotation, KeyStore, ListedKey, NewKey, Page, PageRequest, StoreError,
 };
 
 use super::Wrapped;
@@ -42,6 +42,20 @@ impl KeyStore for Wrapped<dyn KeyStore> {
         audit: &[AuditEntry],
     ) -> Result<Option<ApiKey>, StoreError> {
         self.call("keys.revoke", |inner| inner.revoke(id, owner, now, audit))
+    }
+
+    fn revoke_descendants(
+        &self,
+        id: KeyId,
+        owner: Option<UserId>,
+        now: Time,
+        audit: &EntryOf,
+    ) -> Result<Option<ApiKey>, StoreError> {
+        self.call("keys.revoke_descendants", |inner| inner.revoke_descendants(id, owner, now, audit))
+    }
+
+    fn rotate(&self, rotation: &KeyRotation) -> Result<Option<ApiKey>, StoreError> {
+        self.call("keys.rotate", |inner| inner.rotate(rotation))
     }
 
     fn editor(&self, user: UserId) -> Result<Option<EditorKey>, StoreError> {

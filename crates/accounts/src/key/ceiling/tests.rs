@@ -27,6 +27,8 @@ fn key(permissions: &str) -> ApiKey {
         disabled_by_admin: false,
         revoked_at: None,
         expires_at: None,
+        allowed_ips: Vec::new(),
+        allowed_models: Vec::new(),
         created_by_key: None,
         metadata: "{}".into(),
         created_at: Time::UNIX_EPOCH,
@@ -36,7 +38,7 @@ fn key(permissions: &str) -> ApiKey {
 
 fn given(user: User, by: Option<ApiKey>, wish: &KeyWish) -> Result<Given, Beyond> {
     let actor = Actor { user: Arc::new(user), key: by.map(Arc::new), client: crate::Client::default() };
-    under(&actor, &fixture::settings(), wish, None)
+    under(&actor, &fixture::settings(), wish, None, Bounds::default())
 }
 
 fn asking(permissions: &str) -> KeyWish {

@@ -8,9 +8,8 @@ use tollgate_accounts::admin::{Change, KeyChanges, LimitChanges};
 use tollgate_domain::{KeyId, Permission, Tier};
 use utoipa::ToSchema;
 
-use super::change::present;
 use crate::{
-    extract::{Admin, After, Body, Id},
+    extract::{Admin, After, Body, Id, present},
     problem::Problem,
     state::State,
     view::key::KeyView,

@@ -8,9 +8,8 @@ use tollgate_accounts::admin::{Change, LimitChanges, UserChanges};
 use tollgate_domain::{Role, Tier, UserId};
 use utoipa::ToSchema;
 
-use super::change::present;
 use crate::{
-    extract::{Admin, After, Body, Id},
+    extract::{Admin, After, Body, Id, present},
     problem::Problem,
     state::State,
     view::user::UserView,

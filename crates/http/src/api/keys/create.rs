@@ -44,12 +44,11 @@ pub struct CreateKeyRequest {
     /// Requests in any day.
     #[schema(minimum = 1)]
     daily_limit: Option<u64>,
-    /// Not available yet: a request that names it is refused.
-    #[schema(value_type = Option<Vec<String>>)]
-    allowed_ips: Option<Value>,
-    /// Not available yet: a request that names it is refused.
-    #[schema(value_type = Option<Vec<String>>)]
-    allowed_models: Option<Value>,
+    /// Addresses and networks from which alone it may be used; at most 100.
+    #[schema(example = json!(["203.0.113.0/24"]))]
+    allowed_ips: Option<Vec<String>>,
+    /// Public names of the models that alone it may ask; at most 100.
+    allowed_models: Option<Vec<String>>,
     /// Notes: an object of at most 4,096 bytes.
     #[schema(value_type = Option<Object>)]
     metadata: Option<Map<String, Value>>,
@@ -73,22 +72,15 @@ pub async fn create(
     state: Data<State>,
     After(KeyManager(actor), Body(request)): After<KeyManager, Body<CreateKeyRequest>>,
 ) -> Result<HttpResponse, Problem> {
-    let wish = KeyWish::try_from(request)?;
+    let wish = KeyWish::from(request);
     let accounts = Arc::clone(&state.accounts);
     let created = state.pools.accounts.run(move || accounts.create_key(&actor, &wish)).await??;
     Ok(HttpResponse::Created().json(CreatedKeyView::new(&created, state.clock.now())))
 }
 
-impl TryFrom<CreateKeyRequest> for KeyWish {
-    type Error = Problem;
-
-    fn try_from(request: CreateKeyRequest) -> Result<Self, Problem> {
-        // Better refused than made without the restriction that was asked for.
-        let missing = [("allowed_ips", &request.allowed_ips), ("allowed_models", &request.allowed_models)];
-        if let Some((field, _)) = missing.into_iter().find(|(_, named)| named.is_some()) {
-            return Err(Problem::not_available(field));
-        }
-        Ok(Self {
+impl From<CreateKeyRequest> for KeyWish {
+    fn from(request: CreateKeyRequest) -> Self {
+        Self {
             name: request.name,
             tier: request.tier,
             environment: request.environment,
@@ -99,7 +91,9 @@ impl TryFrom<CreateKeyRequest> for KeyWish {
                 hour: request.hourly_limit,
                 day: request.daily_limit,
             },
+            allowed_ips: request.allowed_ips,
+            allowed_models: request.allowed_models,
             metadata: request.metadata,
-        })
+        }
     }
 }

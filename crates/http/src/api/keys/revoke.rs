@@ -19,7 +19,7 @@ use crate::{
     security(("bearer" = []), ("api_key" = [])),
     params(
         ("id" = String, Path, description = "The key's id."),
-        ("descendants" = Option<bool>, Query, description = "Not available yet: `true` is refused."),
+        ("descendants" = Option<bool>, Query, description = "Also the keys that were made by it, by those, and so on."),
     ),
     responses((status = 204, description = "The key is revoked.")),
 )]
@@ -28,12 +28,9 @@ pub async fn revoke(
     state: Data<State>,
     After(KeyManager(actor), (id, params)): After<KeyManager, (Id<KeyId>, Params)>,
 ) -> Result<HttpResponse, Problem> {
-    // Better refused than done without the keys that were meant too.
-    if params.flag("descendants")? {
-        return Err(Problem::not_available("descendants"));
-    }
+    let descendants = params.flag("descendants")?;
     let Id(id) = id;
     let accounts = Arc::clone(&state.accounts);
-    state.pools.accounts.run(move || accounts.revoke_key(&actor, id)).await??;
+    state.pools.accounts.run(move || accounts.revoke_key(&actor, id, descendants)).await??;
     Ok(HttpResponse::NoContent().finish())
 }

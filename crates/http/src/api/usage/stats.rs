@@ -5,7 +5,8 @@ use std::sync::Arc;
 use actix_web::{HttpResponse, get, web::Data};
 use chrono::TimeDelta;
 use tollgate_accounts::{Accounts, Actor};
-use tollgate_domain::Permission;
+use tollgate_domain::{ApiKey, Permission, User};
+use tollgate_store::UsageScope;
 use tollgate_usage::Folder;
 
 use super::own;
@@ -41,11 +42,35 @@ pub async fn stats(
 }
 
 fn read(accounts: &Accounts, folder: &Folder, actor: &Actor, days: &Days) -> Result<StatsView, Problem> {
+    of(accounts, folder, &actor.user, own(actor), days)
+}
+
+/// The same of one key alone.
+///
+/// # Errors
+/// The store's.
+pub fn of_key(
+    accounts: &Accounts,
+    folder: &Folder,
+    actor: &Actor,
+    key: &ApiKey,
+    days: &Days,
+) -> Result<StatsView, Problem> {
+    let scope = UsageScope { user: Some(key.user_id), key: Some(key.id), environment: Some(key.environment) };
+    of(accounts, folder, &actor.user, scope, days)
+}
+
+fn of(
+    accounts: &Accounts,
+    folder: &Folder,
+    user: &User,
+    scope: UsageScope,
+    days: &Days,
+) -> Result<StatsView, Problem> {
     let as_of = folder.join();
-    let scope = own(actor);
     let now = accounts.clock.now();
     let from = now - TimeDelta::days(days.days.into());
     let sums = accounts.stores.usage.stats(&scope, from, now + QUARTER)?;
-    let quota = accounts.quota(&actor.user, scope.environment.unwrap_or_default())?;
+    let quota = accounts.quota(user, scope.environment.unwrap_or_default())?;
     Ok(StatsView::new(sums, &quota, as_of))
 }

@@ -1,0 +1,156 @@
+//! Promises of [`KeyStore`](crate::KeyStore) about secrets and descendants.
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use tollgate_domain::{
+    ApiKey, AuditAction, AuditActor, AuditEntry, AuditSubject, KeyHash, KeyId, Personal, Time, UserId,
+};
+
+use super::given;
+use crate::{AuditFilter, EntryOf, KeyRotation, NewKey, Stores};
+
+/// Seconds until long after any clock that a test runs by.
+const FAR: i64 = 10_000_000_000;
+
+fn rotation(new: &NewKey, grace_until: Option<Time>, now: Time) -> KeyRotation {
+    let next = given::key(new.key.user_id);
+    KeyRotation {
+        id: new.key.id,
+        owner: None,
+        hash: next.hash,
+        preview: next.key.preview,
+        sealed: None,
+        grace_until,
+        now,
+        audit: Vec::new(),
+    }
+}
+
+fn stored(stores: &Stores) -> NewKey {
+    let new = given::key(given::stored_user(stores));
+    assert!(stores.keys.create(&new, 9, &[]).unwrap());
+    new
+}
+
+fn found(stores: &Stores, hash: &KeyHash) -> Option<ApiKey> {
+    stores.keys.by_hash(hash).unwrap()
+}
+
+/// Without a grace the old secret is nobody's, and the key stays what it was.
+pub fn a_rotated_key_has_one_secret(stores: &Stores) {
+    let new = stored(stores);
+    let rotation = rotation(&new, None, given::at(5));
+    let rotated = stores.keys.rotate(&rotation).unwrap().unwrap();
+    let expected = ApiKey { preview: rotation.preview.clone(), updated_at: given::at(5), ..new.key.clone() };
+    assert_eq!(rotated, expected);
+    assert_eq!(found(stores, &new.hash), None);
+    assert_eq!(found(stores, &rotation.hash), Some(expected));
+}
+
+/// With one it opens the key until then, and the key expires with it.
+pub fn an_old_secret_is_good_until_the_grace_ends(stores: &Stores) {
+    // The store's own clock decides.
+    let far = given::at(FAR);
+    let (new, brief) = (stored(stores), stored(stores));
+    let next = rotation(&new, Some(far), given::at(5));
+    stores.keys.rotate(&next).unwrap().unwrap();
+    let by_old = found(stores, &new.hash).unwrap();
+    assert_eq!((by_old.id, by_old.expires_at), (new.key.id, Some(far)));
+    assert_eq!(found(stores, &next.hash).unwrap().expires_at, new.key.expires_at);
+    stores.keys.rotate(&rotation(&brief, Some(Time::UNIX_EPOCH), given::at(5))).unwrap().unwrap();
+    assert_eq!(found(stores, &brief.hash), None);
+    // An earlier end of the key itself stays.
+    let end = far - TimeDelta::days(1);
+    let edit = move |key: &mut ApiKey| key.expires_at = Some(end);
+    stores.keys.edit(new.key.id, Arc::new(edit), given::at(6), &[]).unwrap();
+    assert_eq!(found(stores, &new.hash).unwrap().expires_at, Some(end));
+    // Several are good at once, and a rotation without grace ends them all.
+    let third = rotation(&new, Some(far), given::at(7));
+    stores.keys.rotate(&third).unwrap().unwrap();
+    assert!([&new.hash, &next.hash, &third.hash].iter().all(|hash| found(stores, hash).is_some()));
+    let last = rotation(&new, None, given::at(8));
+    stores.keys.rotate(&last).unwrap().unwrap();
+    assert!([&new.hash, &next.hash, &third.hash].iter().all(|hash| found(stores, hash).is_none()));
+    assert!(found(stores, &last.hash).is_some());
+}
+
+/// Beyond so many, those that end first are not good any more.
+pub fn a_key_has_few_old_secrets(stores: &Stores) {
+    let far = given::at(FAR);
+    let new = stored(stores);
+    let mut hashes = vec![new.hash];
+    for n in 0..8 {
+        let next = rotation(&new, Some(far + TimeDelta::days(n)), given::at(n));
+        stores.keys.rotate(&next).unwrap().unwrap();
+        hashes.push(next.hash);
+    }
+    let good: Vec<bool> = hashes.iter().map(|hash| found(stores, hash).is_some()).collect();
+    assert_eq!(good, [false, false, false, true, true, true, true, true, true]);
+}
+
+/// Neither another user's key nor a revoked one nor one that is not there.
+pub fn only_a_live_key_of_the_owner_is_rotated(stores: &Stores) {
+    let new = stored(stores);
+    let stranger = given::stored_user(stores);
+    let theirs = KeyRotation { owner: Some(stranger), ..rotation(&new, None, given::at(1)) };
+    assert_eq!(stores.keys.rotate(&theirs).unwrap(), None);
+    let mine = KeyRotation { owner: Some(new.key.user_id), ..rotation(&new, None, given::at(1)) };
+    assert!(stores.keys.rotate(&mine).unwrap().is_some());
+    stores.keys.revoke(new.key.id, None, given::at(2), &[]).unwrap();
+    assert_eq!(stores.keys.rotate(&rotation(&new, None, given::at(3))).unwrap(), None);
+    let nobody = given::key(new.key.user_id);
+    assert_eq!(stores.keys.rotate(&rotation(&nobody, None, given::at(3))).unwrap(), None);
+}
+
+fn told() -> EntryOf {
+    Arc::new(|id| AuditEntry {
+        id: id.as_uuid().into(),
+        at: given::at(0),
+        actor: AuditActor::System,
+        action: AuditAction::KeyRevoked,
+        subject: AuditSubject::Key(id),
+        personal: Personal::default(),
+    })
+}
+
+fn made_by(stores: &Stores, user: UserId, maker: KeyId) -> KeyId {
+    let mut new = given::key(user);
+    new.key.created_by_key = Some(maker);
+    assert!(stores.keys.create(&new, 99, &[]).unwrap());
+    new.key.id
+}
+
+/// All that was made by it, at any remove, through those that were revoked before; nobody else's.
+pub fn descendants_are_revoked_with_their_maker(stores: &Stores) {
+    let root = stored(stores);
+    let user = root.key.user_id;
+    let child = made_by(stores, user, root.key.id);
+    let grandchildren = [made_by(stores, user, child), made_by(stores, user, child)];
+    let sibling = made_by(stores, user, given::key(user).key.id);
+    let strangers = made_by(stores, given::stored_user(stores), root.key.id);
+    stores.keys.revoke(child, None, given::at(1), &[]).unwrap();
+    let stranger = Some(given::stored_user(stores));
+    assert!(stores.keys.revoke_descendants(root.key.id, stranger, given::at(2), &told()).unwrap().is_none());
+    let before = stores.changes.latest().unwrap();
+    let revoked = stores.keys.revoke_descendants(root.key.id, Some(user), given::at(2), &told()).unwrap();
+    assert_eq!(revoked.unwrap().revoked_at, Some(given::at(2)));
+    let end = |id: KeyId| stores.keys.by_id(id).unwrap().unwrap().key.revoked_at;
+    assert_eq!(end(child), Some(given::at(1)));
+    assert!(grandchildren.iter().all(|id| end(*id) == Some(given::at(2))));
+    assert_eq!((end(sibling), end(strangers)), (None, None));
+    assert_eq!(stores.changes.latest().unwrap() - before, 3);
+    let entries = stores.audit.list(None, 10, &AuditFilter::default()).unwrap();
+    assert_eq!(entries.len(), 3);
+}
+
+/// An edit that leaves a key as it was has not happened.
+pub fn an_edit_that_changes_nothing_does_nothing(stores: &Stores) {
+    let new = stored(stores);
+    let before = stores.changes.latest().unwrap();
+    let entry = told()(new.key.id);
+    let same = stores.keys.edit(new.key.id, Arc::new(|_| {}), given::at(9), &[entry]).unwrap();
+    assert_eq!(same, Some(new.key));
+    assert_eq!(stores.changes.latest().unwrap(), before);
+    assert!(stores.audit.list(None, 10, &AuditFilter::default()).unwrap().is_empty());
+}
