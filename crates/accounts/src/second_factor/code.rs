@@ -194,7 +194,7 @@ mod tests {
         let read = |typed: &str| backup_code(typed).map(|code| code.to_string());
         assert_eq!(read(shown.expose_secret()), Some(plain.to_string()));
         assert_eq!(read(&format!(" {} ", shown.expose_secret().to_lowercase())), Some(plain.to_string()));
-        assert_eq!(read("oOiIlL00-11111111"), None);
+        assert_eq!(read("oOiIlL00-1111111"), None);
         assert_eq!(read("oOiI-lL00-1111-1111").as_deref(), Some("0011110011111111"));
         for none in [
             "",
