@@ -22,7 +22,7 @@ pub struct Mail {
 pub(crate) fn read(root: &mut Section<'_, '_>, public_url: &str) -> Mail {
     root.section("mail", |section| {
         let smtp_url = section.secret(("smtp_url", "SMTP_URL"));
-        let default = format!("noreply@{}", url::host(public_url));
+        let default = format!("noreply@{}", url::host_name(public_url));
         let from = section.parsed(("from", "MAIL_FROM"), FROM_REMEDY, |found| sender(&found.text));
         let given = section.has("from") || section.report.variables.get("MAIL_FROM").is_some();
         if smtp_url.is_some() && !given {

@@ -101,6 +101,13 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn the_sender_of_a_server_that_nothing_was_configured_for_is_one() {
+        let sender = Sender::new("noreply@localhost").unwrap();
+        let mail = String::from_utf8(sender.write(&to("ann@example.com")).unwrap().formatted()).unwrap();
+        assert!(mail.contains("From: noreply@localhost\r\n"), "{mail}");
+    }
+
+    #[test]
     fn addresses_of_all_scripts_are_written() {
         let mail = written(&to("ünï@bücher.example"));
         assert!(mail.is_ascii() || mail.contains("ünï@"), "{mail}");

@@ -18,7 +18,7 @@ def parse(content):
 
 def text(mail):
     """What a mail says, as plain text."""
-    return mail.get_body(("plain",)).get_content()
+    return mail.get_body(("plain",)).get_content().replace("\r\n", "\n")
 
 
 def html(mail):

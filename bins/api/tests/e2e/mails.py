@@ -73,7 +73,7 @@ class Files(Mails):
     def test_a_mail_is_a_private_file_and_the_log_names_it_alone(self):
         user = self.server.register()
         mail = self.mail(user.email, VERIFY)
-        self.assertEqual(mail["From"], "noreply@[127.0.0.1]")
+        self.assertEqual(mail["From"], "noreply@localhost")
         self.assertIn(_mail.token(mail), _mail.html(mail))
         [path] = [path for path in _mail.files(self.server) if user.email in path.read_text()]
         self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o600)
