@@ -388,13 +388,14 @@ pub fn over(
     settings: HttpSettings,
     complete: impl FnOnce(Accounts) -> Accounts,
 ) -> State {
-    decided(accounts_settings(), stores, clock, random, settings, complete)
+    decided(accounts_settings(), stores, directory, clock, random, settings, complete)
 }
 
 /// The same where this was decided about accounts.
 pub fn decided(
     accounts_settings: AccountsSettings,
     stores: Stores,
+    directory: Arc<Directory>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Randomness>,
     settings: HttpSettings,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use tollgate_accounts::AccountsSettings;
 use tollgate_domain::{Permissions, Session, SessionId, Time};
-use tollgate_store::{StoreError, Stores, WebSessionStore};
+use tollgate_store::{Directory, StoreError, Stores, WebSessionStore};
 
 use super::*;
 
@@ -45,7 +45,8 @@ fn at(public_url: &str) -> State {
     let stores = Stores { web_sessions: Arc::new(SignedIn), ..away::stores(told) };
     let accounts = AccountsSettings { public_url: public_url.to_owned(), ..away::accounts_settings() };
     let (clock, random) = (Arc::new(away::Fixed), Arc::new(away::Fixed));
-    away::decided(accounts, stores, clock, random, away::settings(), |accounts| accounts)
+    let directory = Arc::new(Directory::new(1 << 20));
+    away::decided(accounts, stores, directory, clock, random, away::settings(), |accounts| accounts)
 }
 
 fn signed_in() -> State {
