@@ -12,6 +12,7 @@ mod management;
 mod order;
 mod pages;
 mod passwords;
+mod second_factor;
 mod sessions;
 mod waiting;
 

@@ -50,6 +50,11 @@ TABLE = {
     # The body is empty: who has a session is told what is missing.
     ("post", "/api/v1/auth/change-password"): (401, 422, 403, None),
     ("post", "/api/v1/auth/password/change"): (401, 422, 403, None),
+    ("post", "/api/v1/auth/2fa/setup"): (401, 200, 403, None),
+    ("post", "/api/v1/auth/2fa/enable"): (401, 422, 403, None),
+    ("post", "/api/v1/auth/2fa/verify"): (422, 422, 422, None),
+    ("post", "/api/v1/auth/2fa/disable"): (401, 422, 403, None),
+    ("post", "/api/v1/auth/2fa/backup-codes"): (401, 422, 403, None),
     ("get", "/api/v1/auth/me"): (401, 200, 403, None),
     ("put", "/api/v1/auth/me"): (401, 200, 403, None),
     # The body is empty: deleting is confirmed by the password.
@@ -74,6 +79,7 @@ TABLE = {
     ("post", "/api/v1/admin/users/{id}/password-reset"): (401, 403, 403, 403),
     ("post", "/api/v1/admin/invites"): (401, 403, 403, None),
     ("post", "/api/v1/admin/users/{id}/unlock"): (401, 403, 403, 403),
+    ("post", "/api/v1/admin/users/{id}/reset-2fa"): (401, 403, 403, 403),
     ("patch", "/api/v1/admin/keys/{id}"): (401, 403, 403, 403),
     # The gate takes API keys only.
     ("post", "/v1/chat/completions"): (401, 401, 403, None),
