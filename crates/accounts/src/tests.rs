@@ -3,6 +3,7 @@
 mod attempt;
 mod audit;
 mod external;
+mod key;
 mod mail;
 mod device;
 mod known_and_unknown;
@@ -63,6 +64,16 @@ struct House {
 }
 
 impl House {
+    fn on(db: TestDb, settings: AccountsSettings) -> Self {
+        let clock = Arc::new(Clockwork(Mutex::new("2026-11-21T12:00:00Z".parse().unwrap())));
+        let directory = Arc::new(Directory::new(1 << 20));
+        let opened = db.open(directory.clone(), clock.clone());
+        let stores = opened.stores();
+        let random = Arc::new(SeededRandomness::default());
+        let accounts = Accounts::new(settings, stores.clone(), directory, clock.clone(), random).unwrap();
+        Self { accounts, clock, stores, db }
+    }
+
     fn tamper(&self, statement: &str) {
         self.db.tamper(statement);
     }
@@ -122,16 +133,13 @@ impl House {
     }
 }
 
-fn on_each(mut test: impl FnMut(&House)) {
+fn on_each(test: impl FnMut(&House)) {
+    on_each_with(&AccountsSettings { max_keys_per_user: 3, ..fixture::settings() }, test);
+}
+
+fn on_each_with(settings: &AccountsSettings, mut test: impl FnMut(&House)) {
     for db in [Some(TestDb::sqlite()), TestDb::postgres()].into_iter().flatten() {
-        let clock = Arc::new(Clockwork(Mutex::new("2026-11-21T12:00:00Z".parse().unwrap())));
-        let directory = Arc::new(Directory::new(1 << 20));
-        let opened = db.open(directory.clone(), clock.clone());
-        let stores = opened.stores();
-        let random = Arc::new(SeededRandomness::default());
-        let settings = AccountsSettings { max_keys_per_user: 3, ..fixture::settings() };
-        let accounts = Accounts::new(settings, stores.clone(), directory, clock.clone(), random).unwrap();
-        test(&House { accounts, clock, stores, db });
+        test(&House::on(db, settings.clone()));
     }
 }
 
