@@ -13,6 +13,7 @@ mod serve;
 mod signals;
 mod start;
 mod telemetry;
+mod upkeep;
 mod wire;
 
 use std::process::ExitCode;

@@ -31,6 +31,7 @@ use crate::{
     mail,
     signals::Signals,
     start::{Started, addresses, start},
+    upkeep,
     wire::Parts,
 };
 
@@ -42,16 +43,8 @@ const FOLD: Duration = Duration::from_secs(5);
 const LOCK: Duration = Duration::from_secs(1);
 /// How often windows are saved.
 const WINDOWS: Duration = Duration::from_secs(60);
-/// How often answers to refreshes and sessions that are over are forgotten.
-const SESSIONS: Duration = Duration::from_secs(10);
-/// How often attempts that count nowhere any more are forgotten.
-const ATTEMPTS: Duration = Duration::from_secs(60);
 /// How often the head of the audit log is written outside the database.
 const AUDIT_HEAD: Duration = Duration::from_secs(60);
-/// How often devices that asked for too long are forgotten.
-const DEVICES: Duration = Duration::from_secs(60);
-/// How often what is left of deleted users is erased.
-const ERASURES: Duration = Duration::from_secs(30);
 /// How often the months' partitions are looked after.
 const PARTITIONS: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long the end may take once running answers have ended or were cut off; what is not done by then is left to
@@ -211,37 +204,11 @@ fn start_jobs(config: &Config, parts: &Parts, metrics: &Arc<Metrics>) -> Result<
     })?;
     let saver = Arc::clone(&parts.saver);
     jobs.every("windows", WINDOWS, move || saver.step())?;
-    let (accounts, clock) = (Arc::clone(&parts.state.accounts), Arc::clone(&parts.clock));
-    jobs.every("sessions", SESSIONS, move || {
-        if let Err(error) = accounts.forget_sessions(clock.now()) {
-            tracing::warn!(cause = ?error, "sessions that are over could not be forgotten");
-        }
-        if let Err(error) = accounts.forget_mfa_tokens(clock.now()) {
-            tracing::warn!(cause = ?error, "unfinished sign-ins could not be forgotten");
-        }
-    })?;
-    let (accounts, clock) = (Arc::clone(&parts.state.accounts), Arc::clone(&parts.clock));
-    jobs.every("attempts", ATTEMPTS, move || {
-        if let Err(error) = accounts.forget_attempts(clock.now()) {
-            tracing::warn!(cause = ?error, "attempts that count nowhere any more could not be forgotten");
-        }
-    })?;
+    upkeep::start(&mut jobs, &parts.state.accounts, &parts.clock)?;
     mail::start(&mut jobs, &parts.state.accounts, &parts.mails)?;
-    let (accounts, clock) = (Arc::clone(&parts.state.accounts), Arc::clone(&parts.clock));
-    jobs.every("erasures", ERASURES, move || {
-        if let Err(error) = accounts.erase_deleted(clock.now()) {
-            tracing::warn!(cause = ?error, "what is left of deleted users could not be erased");
-        }
-    })?;
     let outside = OutsideHead::in_folder(&config.server.data_dir);
     let mut keeper = audit_head::Keeper::new(Arc::clone(&parts.state.accounts), outside);
     jobs.every("audit-head", AUDIT_HEAD, move || keeper.step())?;
-    let (accounts, clock) = (Arc::clone(&parts.state.accounts), Arc::clone(&parts.clock));
-    jobs.every("devices", DEVICES, move || {
-        if let Err(error) = accounts.forget_devices(clock.now()) {
-            tracing::warn!(cause = ?error, "devices that asked for too long could not be forgotten");
-        }
-    })?;
     let metrics = Arc::clone(metrics);
     let directory = Arc::clone(&parts.directory);
     jobs.every("metrics", Duration::from_secs(tollgate_telemetry::UPKEEP_SECONDS), move || {

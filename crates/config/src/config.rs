@@ -137,7 +137,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
     warn_of_mistyped_variables(&mut report);
     let config = Section::read(&mut report, "", node.as_ref(), |root| read(root, working_dir));
     production::check(&config, &mut report);
-    unserved::warn_of_inert(&config, &mut report);
+    unserved::warn_of_inert(&mut report);
     let Report { problems, warnings, mut shown, .. } = report;
     if !problems.is_empty() {
         return Err(Problems(problems));
@@ -169,7 +169,7 @@ fn read(root: &mut Section<'_, '_>, working_dir: &Path) -> Config {
         echo_for_live: !production && providers.is_empty(),
         address_limits: limits::address(root),
         management_limits: limits::management(root),
-        mail: mail::read(root, &server.public_url),
+        mail: mail::read(root, &server),
         identity_providers: identity_provider::read(root),
         cors: operations::cors(root, production),
         record: operations::record(root),

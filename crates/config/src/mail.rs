@@ -3,6 +3,7 @@
 use secrecy::SecretString;
 
 use crate::section::Section;
+use crate::server::Server;
 use crate::url;
 
 const FROM_REMEDY: &str = "set it to whom mails come from, such as `Tollgate <noreply@example.com>`";
@@ -19,14 +20,21 @@ pub struct Mail {
 }
 
 /// Reads it. Without a mail server the sender may be made up of the public URL.
-pub(crate) fn read(root: &mut Section<'_, '_>, public_url: &str) -> Mail {
+pub(crate) fn read(root: &mut Section<'_, '_>, server: &Server) -> Mail {
     root.section("mail", |section| {
         let smtp_url = section.secret(("smtp_url", "SMTP_URL"));
-        let default = format!("noreply@{}", url::host_name(public_url));
+        let default = format!("noreply@{}", url::host_name(&server.public_url));
         let from = section.parsed(("from", "MAIL_FROM"), FROM_REMEDY, |found| sender(&found.text));
         let given = section.has("from") || section.report.variables.get("MAIL_FROM").is_some();
         if smtp_url.is_some() && !given {
             section.report.problem("MAIL_FROM", "is missing, and mail servers ask for it", FROM_REMEDY);
+        }
+        if smtp_url.is_none() && server.is_production() {
+            section.report.warnings.push(
+                "SMTP_URL: is not set, so mails are written to files and reach nobody; \
+                 set it to a mail server, such as smtps://user:password@mail.example.com"
+                    .to_owned(),
+            );
         }
         section.show_default("from", &default);
         Mail { smtp_url, from: from.unwrap_or(default) }

@@ -1,8 +1,6 @@
 //! Keys and variables that are known but that this version does not act on. Those whose silent absence would
 //! hurt are problems, the others warnings.
 
-use crate::account::RegistrationMode;
-use crate::config::Config;
 use crate::report::Report;
 use crate::section::Section;
 use crate::source::Source;
@@ -39,20 +37,13 @@ pub(crate) fn read(root: &mut Section<'_, '_>) {
     }
 }
 
-/// Warns of settings that were made and that nothing acts on yet, and of a sign-up that nobody can finish.
-pub(crate) fn warn_of_inert(config: &Config, report: &mut Report) {
+/// Warns of settings that were made and that nothing acts on yet.
+pub(crate) fn warn_of_inert(report: &mut Report) {
     let inert = |key: &str| INERT_SECTIONS.iter().any(|section| key.starts_with(section));
     let made = report.shown.iter().filter(|shown| shown.source != Source::Default && inert(&shown.key));
     let warnings: Vec<_> =
         made.map(|shown| format!("{}: this version does not act on it", shown.key)).collect();
     report.warnings.extend(warnings);
-    if config.registration.mode == RegistrationMode::Open && config.registration.require_verified_email {
-        report.warnings.push(
-            "registration.require_verified_email: this version cannot verify addresses, so nobody can sign up; \
-             set it to false, or make users with tollgate-admin"
-                .to_owned(),
-        );
-    }
 }
 
 fn is_empty(value: &Value) -> bool {

@@ -70,6 +70,9 @@ class Mails(EndToEnd):
 class Files(Mails):
     """Without a mail server each mail is a file."""
 
+    # All of these come from one address.
+    config = "address_limits: {reset_mails: 1000}\n"
+
     def test_a_mail_is_a_private_file_and_the_log_names_it_alone(self):
         user = self.server.register()
         mail = self.mail(user.email, VERIFY)
@@ -197,7 +200,10 @@ class Files(Mails):
     def test_an_account_is_deleted_at_its_users_word(self):
         user = self.server.register()
         self.assert_ok(user.chat())
-        delete = lambda **body: user.api("DELETE", "/api/v1/auth/me", json=body)
+
+        def delete(**body):
+            return user.api("DELETE", "/api/v1/auth/me", json=body)
+
         self.assert_field(delete(), "password", "missing")
         self.assert_problem(delete(password="wrong password"), 401, "invalid_credentials")
         self.assertEqual(delete(password=PASSWORD).status_code, 204)

@@ -212,6 +212,13 @@ fn production_refuses_what_development_lets_pass() {
 }
 
 #[test]
+fn production_without_a_mail_server_is_warned_of() {
+    let warned = |case: Case| case.loaded().warnings.iter().any(|warning| warning.starts_with("SMTP_URL"));
+    assert!(warned(production()) && !warned(Case::new()));
+    assert!(!warned(production().var("SMTP_URL", "smtp://h").var("MAIL_FROM", "a@example.com")));
+}
+
+#[test]
 fn a_mail_server_needs_a_sender() {
     let problems = Case::new().var("SMTP_URL", "smtp://ann:hunter2@mail.example.com").problems();
     assert!(with_key(&problems, "MAIL_FROM").problem.contains("missing"));
