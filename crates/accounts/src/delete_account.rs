@@ -19,6 +19,8 @@ pub struct DeletionWish {
     pub password: Option<SecretString>,
     /// The code of a mail, of a user who has none.
     pub code: Option<SecretString>,
+    /// In place of that code, a fresh identity token of the user's own.
+    pub identity_token: Option<SecretString>,
 }
 
 /// What came of it.
@@ -36,7 +38,7 @@ impl Accounts {
     /// # Errors
     /// [`AccountsError::Invalid`] with the field `password` or `code`, [`AccountsError::WrongPassword`],
     /// [`AccountsError::TooManyAttempts`], [`AccountsError::TooManyMails`], [`AccountsError::NoEmail`] where a code
-    /// could go nowhere, or the store's.
+    /// could go nowhere, those of [`Accounts::confirm_by_identity`], or the store's.
     pub fn delete_account(&self, caller: &Identity, wish: &DeletionWish) -> Result<Deleting, AccountsError> {
         let known = self.stores.users.credentials(caller.user.id)?.ok_or(AccountsError::InvalidToken)?;
         let proof = if known.password_hash.is_some() {
@@ -47,6 +49,9 @@ impl Accounts {
             };
             let failed = AuditAction::ConfirmationFailed;
             DeletionProof::Password(self.check_present_password(caller, password, failed)?)
+        } else if let Some(token) = &wish.identity_token {
+            self.confirm_by_identity(caller, token)?;
+            DeletionProof::Trusted
         } else {
             let Some(code) = &wish.code else { return self.mail_deletion_code(caller, &known.user) };
             let token = self.mail_token(&[MailPurpose::Deletion], code)?;

@@ -141,17 +141,25 @@ impl Accounts {
         Err(AccountsError::IdentityTaken)
     }
 
-    /// Whether a fresh identity token of `user`'s confirms a change that others confirm by their password.
+    /// Checks the fresh identity token by which somebody with a session confirms what others confirm by their password.
     ///
     /// # Errors
     /// [`AccountsError::NotFound`] without identity providers, [`AccountsError::Identity`] where the token is not good,
-    /// not fresh, or not the user's, or the store's.
-    pub fn confirm_by_identity(&self, user: UserId, token: &SecretString) -> Result<(), AccountsError> {
-        let identity = self.verified_identity(token)?;
-        let owner = self.stores.external_identities.user(&identity.issuer, &identity.subject)?;
-        let is_own = owner.is_some_and(|owner| owner.id == user);
-        let is_fresh = self.now() - identity.issued_at <= FRESH_FOR;
-        if is_own && is_fresh { Ok(()) } else { Err(IdentityError::Refused.into()) }
+    /// not fresh, or not the caller's, of which the audit log tells, or the store's.
+    pub fn confirm_by_identity(&self, caller: &Identity, token: &SecretString) -> Result<(), AccountsError> {
+        let user = caller.user.id;
+        let confirmed = self.verified_identity(token).and_then(|identity| {
+            let owner = self.stores.external_identities.user(&identity.issuer, &identity.subject)?;
+            let is_own = owner.is_some_and(|owner| owner.id == user);
+            let is_fresh = self.now() - identity.issued_at <= FRESH_FOR;
+            if is_own && is_fresh { Ok(()) } else { Err(IdentityError::Refused.into()) }
+        });
+        if let Err(AccountsError::Identity(IdentityError::Refused)) = &confirmed {
+            let subject = AuditSubject::User(user);
+            let told = self.entry(&caller.by(), AuditAction::ConfirmationFailed, subject);
+            self.stores.audit.note(&[told])?;
+        }
+        confirmed
     }
 
     fn verified_identity(&self, token: &SecretString) -> Result<ExternalIdentity, AccountsError> {

@@ -25,6 +25,8 @@ pub struct ProfileChanges {
     pub email: Option<String>,
     /// The present password, which another address takes.
     pub password: Option<SecretString>,
+    /// In place of that, a fresh identity token of a user who has none.
+    pub identity_token: Option<SecretString>,
 }
 
 /// A profile that was changed.
@@ -42,7 +44,8 @@ impl Accounts {
     ///
     /// # Errors
     /// [`AccountsError::Invalid`], [`AccountsError::NoPassword`], [`AccountsError::WrongPassword`],
-    /// [`AccountsError::TooManyAttempts`], [`AccountsError::TooManyMails`], or the store's.
+    /// [`AccountsError::TooManyAttempts`], [`AccountsError::TooManyMails`], those of
+    /// [`Accounts::confirm_by_identity`], or the store's.
     pub fn edit_profile(
         &self,
         caller: &Identity,
@@ -53,13 +56,14 @@ impl Accounts {
         let metadata = changes.metadata.as_ref().map(|notes| faults.metadata(Some(notes)));
         let email = changes.email.map(|email| faults.take("email", "invalid_email", email.parse::<Email>()));
         let email = email.flatten().filter(|email| caller.user.email.as_ref() != Some(email));
-        if email.is_some() && changes.password.is_none() {
+        let is_confirmed = changes.password.is_some() || changes.identity_token.is_some();
+        if email.is_some() && !is_confirmed {
             faults.add("password", "missing", "must be there where the email address changes");
         }
         faults.none()?;
         let email_pending = email.is_some();
-        if let (Some(email), Some(password)) = (email, changes.password) {
-            self.check_present_password(caller, &password, AuditAction::ConfirmationFailed)?;
+        if let Some(email) = email {
+            self.confirm_address(caller, changes.password.as_ref(), changes.identity_token.as_ref())?;
             self.ask_for_address(caller, &email)?;
         }
         let mut user = Arc::clone(&caller.user);
@@ -77,6 +81,24 @@ impl Accounts {
             user = Arc::new(edited.ok_or(AccountsError::InvalidToken)?);
         }
         Ok(EditedProfile { user, email_pending })
+    }
+
+    /// The password confirms; an identity token only where there is none.
+    fn confirm_address(
+        &self,
+        caller: &Identity,
+        password: Option<&SecretString>,
+        identity_token: Option<&SecretString>,
+    ) -> Result<(), AccountsError> {
+        if let Some(password) = password {
+            self.check_present_password(caller, password, AuditAction::ConfirmationFailed)?;
+            return Ok(());
+        }
+        let known = self.stores.users.credentials(caller.user.id)?.ok_or(AccountsError::InvalidToken)?;
+        match identity_token.filter(|_| known.password_hash.is_none()) {
+            Some(token) => self.confirm_by_identity(caller, token),
+            None => Err(AccountsError::WrongPassword),
+        }
     }
 
     /// Mails what gives the caller another address. The same work and as many mails where it is taken.

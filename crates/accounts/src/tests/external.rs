@@ -6,7 +6,9 @@ use std::{collections::HashMap, sync::Mutex, thread};
 use tollgate_store::LinkedIdentity;
 
 use super::*;
+use crate::delete_account::{Deleting, DeletionWish};
 use crate::external::{ExternalIdentity, ExternalLogin, IdentityError, IdentityVerifier, MAX_IDENTITIES};
+use crate::profile::ProfileChanges;
 
 /// Good tokens are those that it was told of.
 #[derive(Default)]
@@ -291,23 +293,69 @@ fn of_strangers_who_come_at_once_one_is_signed_up() {
 fn a_fresh_token_of_the_users_own_confirms() {
     on_each(|house| {
         let fixture = Fixture::new(house);
-        let own = id_of(&fixture.token("1", None, false).sign_in("1").unwrap());
-        let other = id_of(&fixture.token("2", None, false).sign_in("2").unwrap());
-        let confirm = |user, token: &str| fixture.accounts.confirm_by_identity(user, &token.into());
+        let own = house.session(&fixture.token("1", None, false).sign_in("1").unwrap().logged_in);
+        let other = house.session(&fixture.token("2", None, false).sign_in("2").unwrap().logged_in);
+        let confirm =
+            |caller: &Identity, token: &str| fixture.accounts.confirm_by_identity(caller, &token.into());
         let assert_refused = |result: Result<(), AccountsError>| {
             assert!(matches!(result, Err(AccountsError::Identity(IdentityError::Refused))), "{result:?}");
         };
         house.clock.advance(TimeDelta::minutes(5));
-        confirm(own, "1").unwrap();
-        assert_refused(confirm(own, "2"));
-        assert_refused(confirm(other, "1"));
-        assert_refused(confirm(own, "forged"));
-        assert_refused(confirm(own, "unknown"));
+        confirm(&own, "1").unwrap();
+        assert_refused(confirm(&own, "2"));
+        assert_refused(confirm(&other, "1"));
+        assert_refused(confirm(&own, "forged"));
         fixture.token("nobody", None, false);
-        assert_refused(confirm(own, "nobody"));
+        assert_refused(confirm(&own, "nobody"));
         house.clock.advance(TimeDelta::seconds(1));
-        assert_refused(confirm(own, "1"));
+        assert_refused(confirm(&own, "1"));
         fixture.token("1", None, false);
-        confirm(own, "1").unwrap();
+        confirm(&own, "1").unwrap();
+    });
+}
+
+#[test]
+fn who_has_no_password_deletes_the_account_by_an_identity_token() {
+    on_each(|house| {
+        let fixture = Fixture::new(house);
+        let own = house.session(&fixture.token("1", None, false).sign_in("1").unwrap().logged_in);
+        fixture.token("2", None, false).sign_in("2").unwrap();
+        let wish =
+            |token: &str| DeletionWish { identity_token: Some(token.into()), ..DeletionWish::default() };
+        let refused = fixture.accounts.delete_account(&own, &wish("2")).unwrap_err();
+        assert!(matches!(refused, AccountsError::Identity(IdentityError::Refused)), "{refused:?}");
+        assert_eq!(fixture.accounts.delete_account(&own, &wish("1")).unwrap(), Deleting::Done);
+        assert_eq!(house.stores.users.by_id(own.user.id).unwrap(), None);
+        // The identity is nobody's any more.
+        assert_ne!(id_of(&fixture.token("1", None, false).sign_in("1").unwrap()), own.user.id);
+
+        // Who has a password needs it.
+        let owner = fixture.user("owner@example.com");
+        fixture.token("3", None, false).link("3", &owner).unwrap();
+        let refused = fixture.accounts.delete_account(&owner, &wish("3")).unwrap_err();
+        assert!(matches!(refused, AccountsError::Invalid(_)), "{refused:?}");
+    });
+}
+
+#[test]
+fn who_has_no_password_changes_the_address_by_an_identity_token() {
+    on_each(|house| {
+        let fixture = Fixture::new(house);
+        let own = house.session(&fixture.token("1", None, false).sign_in("1").unwrap().logged_in);
+        let changes = |token: &str| ProfileChanges {
+            email: Some("new@example.com".to_owned()),
+            identity_token: Some(token.into()),
+            ..ProfileChanges::default()
+        };
+        let refused = fixture.accounts.edit_profile(&own, changes("forged")).unwrap_err();
+        assert!(matches!(refused, AccountsError::Identity(IdentityError::Refused)), "{refused:?}");
+        let edited = fixture.accounts.edit_profile(&own, changes("1")).unwrap();
+        // It is the user's when it is confirmed.
+        assert_eq!((edited.email_pending, &edited.user.email), (true, &None));
+
+        let owner = fixture.user("owner@example.com");
+        fixture.token("3", None, false).link("3", &owner).unwrap();
+        let refused = fixture.accounts.edit_profile(&owner, changes("3")).unwrap_err();
+        assert!(matches!(refused, AccountsError::WrongPassword), "{refused:?}");
     });
 }

@@ -395,7 +395,7 @@ fn an_account_is_deleted_with_its_password() {
         let session = house.login(ANN, OLD).unwrap();
         let caller = house.session(&session);
         let with = |password: Option<&str>| {
-            let wish = DeletionWish { password: password.map(SecretString::from), code: None };
+            let wish = DeletionWish { password: password.map(SecretString::from), ..DeletionWish::default() };
             house.accounts.delete_account(&caller, &wish)
         };
         assert_eq!(field(with(None)), "password");
@@ -420,7 +420,7 @@ fn without_a_password_a_mailed_code_deletes() {
         let caller = house.session(&house.login(ANN, OLD).unwrap());
         house.tamper("UPDATE users SET password_hash = NULL");
         let with = |code: Option<&str>| {
-            let wish = DeletionWish { password: None, code: code.map(SecretString::from) };
+            let wish = DeletionWish { code: code.map(SecretString::from), ..DeletionWish::default() };
             house.accounts.delete_account(&caller, &wish)
         };
         assert_eq!(field(with(Some("guess"))), "code");

@@ -10,7 +10,7 @@ use tollgate_accounts::profile::ProfileChanges;
 use utoipa::ToSchema;
 
 use crate::{
-    api::admin::change::present,
+    extract::present,
     extract::{After, Body, SessionUser},
     problem::Problem,
     state::State,
@@ -33,6 +33,9 @@ pub struct EditMeRequest {
     /// The present password, which another address takes.
     #[schema(value_type = Option<String>, format = Password)]
     password: Option<SecretString>,
+    /// In place of that, an identity token of a user who has none, issued within five minutes.
+    #[schema(value_type = Option<String>)]
+    identity_token: Option<SecretString>,
 }
 
 /// Change the own profile
@@ -46,8 +49,10 @@ pub struct EditMeRequest {
     responses(
         (status = 200, description = "The user as it is now.", body = UserView),
         (status = 202, description = "The same; a mail was sent that confirms the new address.", body = UserView),
-        (status = 401, description = "`invalid_credentials`: the token or the password is wrong."),
+        (status = 401, description = "`invalid_credentials`: the token, the password or the identity token is wrong."),
+        (status = 404, description = "An identity token, and no identity provider is configured."),
         (status = 409, description = "`conflict`: the account has no password."),
+        (status = 502, description = "`upstream_unreachable`: nothing is known of the identity token's issuer's keys."),
         (status = 429, description = "`too_many_attempts`: wrong passwords, or mails in the last hour."),
     ),
 )]
@@ -56,10 +61,13 @@ pub async fn edit_me(
     state: Data<State>,
     After(SessionUser(caller), Body(request)): After<SessionUser, Body<EditMeRequest>>,
 ) -> Result<HttpResponse, Problem> {
-    let EditMeRequest { name, metadata, email, password } = request;
+    let EditMeRequest { name, metadata, email, password, identity_token } = request;
     let accounts = Arc::clone(&state.accounts);
-    let changes = ProfileChanges { name, metadata, email, password };
-    let edited = state.pools.hash.run(move || accounts.edit_profile(&caller, changes)).await??;
+    // Who waits for an issuer waits where nobody hashes.
+    let by_issuer = identity_token.is_some() && password.is_none();
+    let pool = if by_issuer { &state.pools.issuers } else { &state.pools.hash };
+    let changes = ProfileChanges { name, metadata, email, password, identity_token };
+    let edited = pool.run(move || accounts.edit_profile(&caller, changes)).await??;
     let view = UserView::new(&edited.user, state.clock.now());
     let mut answer = if edited.email_pending { HttpResponse::Accepted() } else { HttpResponse::Ok() };
     Ok(answer.json(view))
