@@ -4,12 +4,10 @@
 //! The device keeps one code, of 256 random bits, and shows another, which people can type. Whoever knows the second
 //! can say yes or no to the device and nothing else; so it may be short, and guessing it is limited.
 
-use std::net::IpAddr;
-
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use chrono::TimeDelta;
 use secrecy::{ExposeSecret, SecretString};
-use tollgate_domain::{AuditAction, AuditSubject, Time, device::UserCode, random};
+use tollgate_domain::{AddressKey, AuditAction, AuditSubject, Time, device::UserCode, random};
 use tollgate_store::{Begun, DeviceCode, DeviceDecision, DeviceWish, FoundDevice, NewDevice, Poll, Polled};
 
 use crate::{
@@ -51,8 +49,6 @@ const MAX_PIECES: u32 = 20;
 const DEVICE_PURPOSE: &str = "device";
 /// The same of the code that they show.
 const USER_CODE_PURPOSE: &str = "user code";
-/// Bits of an IPv6 address that count as one.
-const NETWORK_BITS: u32 = 64;
 
 /// What a device is told instead of being let in, in the words of RFC 8628.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -115,7 +111,7 @@ impl Accounts {
         let device_code =
             SecretString::from(BASE64_URL_SAFE_NO_PAD.encode(random::bytes::<32>(&*self.random)));
         let device_hash = self.newest_hash(DEVICE_PURPOSE, device_code.expose_secret().as_bytes());
-        let network = client.ip.map(network);
+        let network = client.ip.map(|ip| AddressKey::from(ip).to_string());
         for _ in 0..MAX_TRIES {
             let user_code = UserCode::generate(&*self.random);
             let device = NewDevice {
@@ -286,17 +282,6 @@ fn is_misleading(letter: char) -> bool {
                 | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
                 | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
         )
-}
-
-/// What of an address counts as one: all of IPv4, the /64 of IPv6.
-fn network(address: IpAddr) -> String {
-    match address {
-        IpAddr::V4(v4) => v4.to_string(),
-        IpAddr::V6(v6) => {
-            let kept = v6.to_bits() & (u128::MAX << NETWORK_BITS);
-            std::net::Ipv6Addr::from_bits(kept).to_string()
-        }
-    }
 }
 
 fn too_many(until: Time, now: Time) -> AccountsError {

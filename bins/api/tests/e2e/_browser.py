@@ -18,9 +18,9 @@ MAX_READ = 1 << 16
 
 
 class Browser:
-    """A browser with one page and a profile of its own."""
+    """A browser with one page and a profile of its own, started with these `words` more."""
 
-    def __init__(self, width=360, height=740):
+    def __init__(self, *more_words, width=360, height=740):
         self._folder = tempfile.TemporaryDirectory(prefix="tollgate-browser-", ignore_cleanup_errors=True)
         self._number, self._answers, self._buffer = 0, {}, b""
         theirs_in, self._out = os.pipe()
@@ -33,7 +33,9 @@ class Browser:
             "--no-first-run",
             "--disable-background-networking",
             "--remote-debugging-pipe",
+            "--no-proxy-server",
             f"--user-data-dir={self._folder.name}",
+            *more_words,
             "about:blank",
         ]
 

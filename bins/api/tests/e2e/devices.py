@@ -5,6 +5,7 @@ import concurrent.futures
 import hashlib
 import hmac
 import html
+import json
 import re
 import time
 import unittest
@@ -552,6 +553,55 @@ class InABrowser(Devices):
         browser.key("Enter")
         browser.wait_for("document.querySelector('h1').innerText === 'Denied'")
         self.assert_oauth(self.ask(codes), "access_denied")
+
+    def test_another_site_sends_no_form(self):
+        user, codes = self.server.register(), self.begin()
+        browser = _browser.Browser()
+        self.addCleanup(browser.close)
+        browser.open(self.server.url + "/device?user_code=" + codes["user_code"])
+        browser.fill("#email", user.email)
+        browser.fill("#password", user.password)
+        browser.press("button[type=submit]")
+        # Even one that has got hold of the token.
+        token = browser.run("document.querySelector('[name=form_token]').value")
+        fields = {"form_token": token, "user_code": codes["user_code"], "decision": "approve"}
+        browser.open("about:blank")
+        browser.run(
+            f"""
+            const form = document.body.appendChild(document.createElement("form"));
+            form.method = "post";
+            form.action = {json.dumps(self.server.url + "/device")};
+            for (const [name, value] of Object.entries({json.dumps(fields)})) {{
+              Object.assign(form.appendChild(document.createElement("input")), {{ name, value }});
+            }}
+            form.submit();
+            """
+        )
+        browser.wait_for("document.body && document.body.innerText.includes('That did not work')")
+        self.assert_oauth(self.ask(codes), "authorization_pending")
+        browser.open(self.server.url + "/device")
+        self.assertIn(user.email, browser.text())
+
+
+@unittest.skipUnless(_browser.PROGRAM, "no Chromium here")
+class WithoutTls(Devices):
+    """A public URL in a network of one's own, to which browsers do not send `Sec-Fetch-Site`."""
+
+    def test_forms_are_known_by_their_origin(self):
+        name = f"gate.test:{self.server.installation.port}"
+        self.server.installation.set(TOLLGATE_PUBLIC_URL=f"http://{name}")
+        self.server.restart()
+        user, codes = self.server.register(), self.begin()
+        browser = _browser.Browser("--host-resolver-rules=MAP gate.test 127.0.0.1")
+        self.addCleanup(browser.close)
+        browser.open(codes["verification_uri_complete"])
+        self.assertEqual((browser.run("location.host"), browser.run("isSecureContext")), (name, False))
+        browser.fill("#email", user.email)
+        browser.fill("#password", user.password)
+        browser.press("button[type=submit]")
+        browser.press("button[value=approve]")
+        self.assertIn("Approved", browser.text())
+        self.assert_ok(self.ask(codes))
 
 
 if __name__ == "__main__":
