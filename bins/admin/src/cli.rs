@@ -92,6 +92,14 @@ pub enum Users {
         /// An id, external id or email
         user: String,
     },
+    /// Deletes a user with keys, sessions and all else; asks first
+    Delete {
+        /// An id, external id or email
+        user: String,
+        /// Deletes without asking
+        #[arg(long)]
+        force: bool,
+    },
     /// Ends a user's lockout after wrong passwords
     Unlock {
         /// An id, external id or email

@@ -8,6 +8,7 @@ mod head;
 mod house;
 #[cfg(target_os = "linux")]
 mod listen;
+mod mails;
 mod management;
 mod order;
 mod pages;

@@ -11,6 +11,7 @@ mod list;
 mod revoke;
 mod users_create;
 mod users_create_admin;
+mod users_delete;
 mod users_list;
 mod users_set_tier;
 mod users_show;
@@ -34,6 +35,7 @@ pub fn run(cli: Cli) -> Result<(), AdminError> {
         Command::Users(Users::CreateAdmin(flags)) => users_create_admin::run(&open()?, &flags, json),
         Command::Users(Users::List { search }) => users_list::run(&open()?, search.as_deref(), json),
         Command::Users(Users::Show { user }) => users_show::run(&open()?, &user, json),
+        Command::Users(Users::Delete { user, force }) => users_delete::run(&open()?, &user, force, json),
         Command::Users(Users::Unlock { user }) => users_unlock::run(&open()?, &user, json),
         Command::Users(Users::SetTier { user, tier }) => users_set_tier::run(&open()?, &user, tier, json),
         Command::Audit(Audit::List(flags)) => audit_list::run(&open()?, &flags, json),

@@ -132,3 +132,20 @@ fn users_are_made_listed_shown_and_moved() {
         assert!(site.run(&["users", "set-tier", "ext_7", "gold"]).ended(2).contains("free"));
     });
 }
+
+#[test]
+fn delete_asks_and_without_an_answer_nothing_happens() {
+    on_each(|site| {
+        let made = site.json(&["create", "--name", "Gone Soon", "--email", "gone@example.com"]);
+        for input in ["", "n\n"] {
+            let said = site.run_with(&["users", "delete", "gone@example.com"], input).ended(1);
+            assert!(said.contains("nothing was changed") && said.contains("--force"), "{said}");
+        }
+        site.run(&["users", "show", "gone@example.com"]).ended(0);
+        let gone = site.json(&["users", "delete", "gone@example.com", "--force"]);
+        assert_eq!(gone["id"], made["user_id"]);
+        site.run(&["users", "show", "gone@example.com"]).ended(1);
+        assert!(!site.run(&["list", "--include-inactive"]).ended(0).contains("Gone Soon"));
+        site.run(&["users", "delete", "gone@example.com", "--force"]).ended(1);
+    });
+}

@@ -119,7 +119,8 @@ class Files(Mails):
         self.assertFalse(_mail.mails_to(self.server, "nobody@example.com"))
 
     def test_what_is_no_address_is_named(self):
-        bad = ["", "ann", "a\r\nBcc: b@example.com@example.com", "a@b\x00.de", "a" * 300 + "@example.com", "a b@c.de"]
+        bad = ["", "ann", "a\r\nBcc: b@example.com@example.com", "a@b\x00.de", "a b@c.de"]
+        bad.append("a" * 300 + "@example.com")
         for path in ("/request-password-reset", "/resend-verification", "/register"):
             for email in bad:
                 with self.subTest(path, email=email[:20]):
@@ -216,7 +217,8 @@ class Files(Mails):
     def test_an_administrator_deletes_and_has_passwords_set(self):
         user, admin = self.server.register(), self.server.administrator()
         path = f"/api/v1/admin/users/{user.id}"
-        self.assertEqual(self.assert_ok(admin.api("POST", path + "/password-reset"), 202)["status"], "reset_sent")
+        answer = self.assert_ok(admin.api("POST", path + "/password-reset"), 202)
+        self.assertEqual(answer["status"], "reset_sent")
         self.assertIn("administrator", _mail.text(self.mail(user.email, RESET)))
         self.assert_ok(self.login(user.email))
         self.assertEqual(admin.api("DELETE", path).status_code, 204)
@@ -304,7 +306,8 @@ class Invited(Mails):
         again = body | {"email": "bob@example.com"}
         self.assert_field(self.post("/register", again), "invite", "invalid_token")
 
-        made = self.assert_ok(admin.api("POST", "/api/v1/admin/invites", json={"email": "Cyd@example.com"}), 201)
+        named = {"email": "Cyd@example.com"}
+        made = self.assert_ok(admin.api("POST", "/api/v1/admin/invites", json=named), 201)
         self.assertIn(made["invite"], _mail.text(self.mail("cyd@example.com", "You are invited")))
         for email, status in (("eve@example.com", 422), ("cyd@example.com", 201)):
             body = {"email": email, "password": PASSWORD, "invite": made["invite"]}
