@@ -1,6 +1,7 @@
 //! Forgeries, and the limits of what is good.
 
 use serde_json::{Value, json};
+use tollgate_testkit::SigningKey;
 
 use super::*;
 use crate::fixture::Counting;
@@ -115,11 +116,55 @@ fn a_key_that_the_token_brings_along_is_not_believed() {
     for header in [
         json!({"alg": "HS256", "typ": "JWT", "jwk": jwk}),
         json!({"alg": "HS256", "typ": "JWT", "jku": "https://evil.example.com/keys", "kid": "1"}),
+        json!({"alg": "HS256", "typ": "JWT", "x5u": "https://evil.example.com/chain.pem"}),
         json!({"alg": "HS256", "typ": "JWT", "kid": "../../dev/null"}),
     ] {
         assert_eq!(tokens(&[SECRET]).verify(&forged(&header, &claims(), own), now()), None, "{header}");
     }
     assert_eq!(tokens(&[SECRET]).verify(&forged(&hs256_header(), &claims(), ""), now()), None);
+}
+
+#[test]
+fn the_secret_taken_for_a_public_key_and_a_public_key_for_the_secret() {
+    for key in [SigningKey::rsa("a", 0), SigningKey::p256("a"), SigningKey::ed25519("a")] {
+        for header in [key.header(), hs256_header()] {
+            let token = key.sign(&header.to_string(), &claims().to_string());
+            assert_eq!(tokens(&[SECRET]).verify(&token, now()), None, "{header}");
+        }
+        for public in key.public_forms() {
+            let token = tollgate_testkit::hs256(&hs256_header().to_string(), &claims().to_string(), &public);
+            assert_eq!(tokens(&[SECRET]).verify(&token, now()), None, "{}", key.algorithm());
+        }
+    }
+}
+
+#[test]
+fn a_token_of_another_installation_is_refused() {
+    let token = |secret: &str, issuer: &str| {
+        let other = AccessTokens::new(&[secret.into()], issuer, TimeDelta::minutes(30)).unwrap();
+        other.sign(access(), now(), &Counting::default()).unwrap()
+    };
+    assert!(tokens(&[SECRET]).verify(token(SECRET, ISSUER).expose_secret(), now()).is_some());
+    for (secret, issuer) in [
+        ("another secret of thirty-two bytes", ISSUER),
+        (SECRET, "https://api.example.org"),
+        (SECRET, "https://api.example.com/"),
+        (SECRET, "http://api.example.com"),
+    ] {
+        let token = token(secret, issuer);
+        assert_eq!(tokens(&[SECRET]).verify(token.expose_secret(), now()), None, "{secret} {issuer}");
+    }
+}
+
+#[test]
+fn opaque_tokens_are_no_access_tokens() {
+    let pepper = Pepper::new(&["pepper"]).unwrap();
+    // Refresh, reset, verification, device and 2FA tokens all look so.
+    let (text, _hash) = new_refresh_token(&pepper, &Counting::default());
+    let text = text.expose_secret();
+    for token in [text.to_owned(), format!("{text}.{text}.{text}"), format!("{text}..")] {
+        assert_eq!(tokens(&[SECRET]).verify(&token, now()), None);
+    }
 }
 
 #[test]

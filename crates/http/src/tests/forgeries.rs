@@ -1,6 +1,8 @@
 //! Forgeries by name, through the routes: tokens that look like our own access tokens, identity tokens, and tokens of
 //! one kind presented as another.
 
+use secrecy::ExposeSecret;
+use tollgate_accounts::Client;
 use tollgate_domain::Clock;
 use tollgate_testkit::{SigningKey, hs256, parts, unsigned};
 
@@ -190,20 +192,92 @@ async fn forged_identity_tokens() {
     assert_eq!(house.issuer.key_sets(), 1);
 }
 
+/// Where a token is taken: what it is called, the call that carries one, and how another kind is refused.
+struct Place {
+    kind: &'static str,
+    call: fn(&str) -> TestRequest,
+    refused: (u16, &'static str),
+}
+
+const PLACES: [Place; 6] = [
+    Place {
+        kind: "refresh",
+        call: |token| post("/api/v1/auth/refresh", &json!({"refresh_token": token})),
+        refused: (401, "invalid_credentials"),
+    },
+    Place {
+        kind: "identity",
+        call: |token| post("/api/v1/auth/external", &json!({"token": token})),
+        refused: (401, "invalid_credentials"),
+    },
+    Place {
+        kind: "mfa",
+        call: |token| post("/api/v1/auth/2fa/verify", &json!({"mfa_token": token, "code": "000000"})),
+        refused: (401, "invalid_credentials"),
+    },
+    Place {
+        kind: "verification",
+        call: |token| post("/api/v1/auth/verify-email", &json!({"token": token})),
+        refused: (422, "validation_failed"),
+    },
+    Place {
+        kind: "reset",
+        call: |token| {
+            post("/api/v1/auth/reset-password", &json!({"token": token, "new_password": "a new one 1"}))
+        },
+        refused: (422, "validation_failed"),
+    },
+    Place {
+        kind: "device",
+        call: |token| {
+            let grant = "urn:ietf:params:oauth:grant-type:device_code";
+            let form = [("grant_type", grant), ("device_code", token)];
+            TestRequest::post().uri("/api/v1/auth/device/token").set_form(form)
+        },
+        refused: (400, "invalid_grant"),
+    },
+];
+
 #[actix_web::test]
 async fn no_token_of_one_kind_is_taken_for_another() {
     let house = House::new();
     let user = house.user("user@example.com");
-    let identity = house.key.token(&house.claims("somebody"));
-    house.assert_no_access(refresh(&user), "a refresh token as access token").await;
-    house.assert_no_access(&identity, "an identity token as access token").await;
-    for (what, token) in [("an access token", access(&user)), ("an identity token", &identity)] {
-        let answer = house.answer(post("/api/v1/auth/refresh", &json!({"refresh_token": token}))).await;
-        assert_eq!(answer.status, 401, "{what} as refresh token: {}", answer.body);
+    let (verification, reset) = house.mailed("user@example.com");
+    let (mfa, code) = house.challenged("second@example.com");
+    let device = house.state.accounts.begin_device(None, &Client::default()).unwrap().device_code;
+    let tokens = [
+        ("access", access(&user).to_owned()),
+        ("refresh", refresh(&user).to_owned()),
+        ("identity", house.key.token(&house.claims("somebody"))),
+        ("mfa", mfa.clone()),
+        ("verification", verification),
+        ("reset", reset),
+        ("device", device.expose_secret().to_owned()),
+    ];
+    for (kind, token) in &tokens {
+        if *kind != "access" {
+            house.assert_no_access(token, &format!("{kind} as access")).await;
+        }
+        for place in PLACES.iter().filter(|place| place.kind != *kind) {
+            let answer = house.answer((place.call)(token)).await;
+            let (status, problem) = place.refused;
+            let shown = format!("{kind} as {}: {}", place.kind, answer.body);
+            assert_eq!(
+                (answer.status.as_u16(), answer.json()["code"].as_str()),
+                (status, Some(problem)),
+                "{shown}"
+            );
+        }
     }
-    for (what, token) in [("an access token", access(&user)), ("a refresh token", refresh(&user))] {
-        house.assert_no_identity(token, what).await;
+    // None of that has used one up, and each is good for what it is.
+    let token = |kind: &str| tokens.iter().find(|(known, _)| *known == kind).unwrap().1.as_str();
+    let own = |kind: &str| (PLACES.iter().find(|place| place.kind == kind).unwrap().call)(token(kind));
+    assert_eq!(house.with("GET", "/api/v1/auth/me", token("access")).await.status, 200);
+    for (kind, status) in [("refresh", 200), ("identity", 200), ("verification", 200), ("reset", 204)] {
+        let answer = house.answer(own(kind)).await;
+        assert_eq!(answer.status, status, "{kind}: {}", answer.body);
     }
-    // None of that has ended the session.
-    assert_eq!(house.with("GET", "/api/v1/auth/me", access(&user)).await.status, 200);
+    let verified = post("/api/v1/auth/2fa/verify", &json!({"mfa_token": mfa, "code": code}));
+    assert_eq!(house.answer(verified).await.status, 200);
+    assert_eq!(house.answer(own("device")).await.json()["code"], "authorization_pending");
 }

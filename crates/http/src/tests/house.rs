@@ -1,20 +1,39 @@
 //! The edge over a database of its own, and an issuer of identity tokens.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use secrecy::ExposeSecret;
-use tollgate_accounts::{Client, login::Login, register::Registration, sign_in::LoggedIn};
+use tollgate_accounts::{
+    AccountsError, Client,
+    login::Login,
+    mail::{MailTransport, Message, TransportError},
+    register::Registration,
+    session::{Checked, Identity},
+    sign_in::LoggedIn,
+};
 use tollgate_domain::Clock;
 use tollgate_identity::{Issuer, Issuers};
 use tollgate_persistence::testing::TestDb;
 use tollgate_store::Directory;
 use tollgate_testkit::{FixedClock, PlayableIssuer, SeededRandomness, SigningKey};
+use totp_rs::{Builder, Secret};
 
 use super::*;
 
 pub const PASSWORD: &str = "correct horse battery";
 /// What identity tokens here are for.
 pub const AUDIENCE: &str = "tollgate-web";
+
+/// The texts of mails that were sent.
+#[derive(Default)]
+struct Post(Mutex<Vec<String>>);
+
+impl MailTransport for Post {
+    fn send(&self, message: &Message) -> Result<(), TransportError> {
+        self.0.lock().unwrap().push(message.text.clone() + "\n");
+        Ok(())
+    }
+}
 
 pub struct House {
     pub state: State,
@@ -66,6 +85,46 @@ impl House {
         self.state.accounts.register(&wish, &Client::default()).unwrap();
         let login = Login { email: email.into(), password: PASSWORD.into() };
         self.state.accounts.login(&login, &Client::default()).unwrap()
+    }
+
+    /// The tokens that were mailed to a new user: of the sign-up, and of a reset that is asked for.
+    pub fn mailed(&self, email: &str) -> (String, String) {
+        let post = Post::default();
+        self.state.accounts.request_password_reset(email, &Client::default()).unwrap();
+        assert_eq!(self.state.accounts.send_mails(&post).unwrap().sent, 2);
+        let sent = post.0.into_inner().unwrap().concat();
+        let token = |path: &str| {
+            let (_, rest) = sent.split_once(&format!("{path}?token=")).expect("no such link");
+            rest.split_whitespace().next().unwrap().to_owned()
+        };
+        (token("/verify-email"), token("/reset-password"))
+    }
+
+    /// What a new user with a second factor is asked for it with, and a code that answers.
+    pub fn challenged(&self, email: &str) -> (String, String) {
+        let caller = self.identity(&self.user(email));
+        let accounts = &self.state.accounts;
+        let set_up = accounts.set_up_second_factor(&caller).unwrap();
+        let secret = Secret::try_from_base32(set_up.secret.expose_secret()).unwrap();
+        let totp = Builder::new().with_secret(secret).build().unwrap();
+        let code = || totp.generate(u64::try_from(self.clock.now().timestamp()).unwrap()).to_string();
+        accounts.enable_second_factor(&caller, &code().into()).unwrap();
+        // A code is good once.
+        self.clock.advance(chrono::TimeDelta::seconds(30));
+        let login = Login { email: email.into(), password: PASSWORD.into() };
+        match accounts.login(&login, &Client::default()) {
+            Err(AccountsError::MfaRequired { mfa_token }) => (mfa_token.expose_secret().to_owned(), code()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn identity(&self, logged_in: &LoggedIn) -> Identity {
+        let now = self.clock.now();
+        match self.state.accounts.check(access(logged_in), &Client::default(), now) {
+            Checked::Good(identity) => identity,
+            Checked::Refused(refusal) => panic!("{refusal:?}"),
+            Checked::Ask(access) => self.state.accounts.load(access, &Client::default()).unwrap(),
+        }
     }
 
     /// What a good identity token says now.
