@@ -5,6 +5,7 @@ import time
 import unittest
 
 import _issuer
+import second_factor
 from _server import bearer
 from _testcase import EndToEnd
 
@@ -126,6 +127,42 @@ class SigningIn(External):
         answer = administrator.api("PATCH", f"/api/v1/admin/users/{user}", json={"is_active": False})
         self.assert_ok(answer)
         self.assert_problem(self.external(token), 401, "user_disabled")
+
+    def test_a_second_factor_is_asked_for(self):
+        token = self.first.token("careful")
+        signed_in = self.assert_ok(self.external(token))
+        headers = bearer(signed_in["access_token"])
+        set_up = self.assert_ok(self.server.call("POST", "/api/v1/auth/2fa/setup", headers=headers))
+        enable = {"code": second_factor.code(set_up["secret"], -1)}
+        self.assert_ok(self.server.call("POST", "/api/v1/auth/2fa/enable", headers=headers, json=enable))
+        for credential in (None, signed_in["access_token"]):
+            answer = self.external(token, credential)
+            problem = self.assert_problem(answer, 401, "mfa_required")
+            self.assertNotIn("access_token", answer.text)
+        verify = {"mfa_token": problem["mfa_token"], "code": second_factor.code(set_up["secret"])}
+        verified = self.assert_ok(self.server.call("POST", "/api/v1/auth/2fa/verify", json=verify))
+        self.assertEqual(verified["user"]["id"], signed_in["user"]["id"])
+
+    def test_who_has_no_password_confirms_by_a_fresh_token(self):
+        signed_in = self.assert_ok(self.external(self.first.token("gone")))
+        headers = bearer(signed_in["access_token"])
+        now = int(time.time())
+        stale = self.first.token("gone", iat=now - 301)
+        for token in (stale, self.first.token("another"), "x"):
+            body = {"identity_token": token}
+            answer = self.server.call("DELETE", "/api/v1/auth/me", headers=headers, json=body)
+            self.assert_problem(answer, 401, "invalid_credentials")
+            body = {"identity_token": token, "email": "gone@example.com"}
+            answer = self.server.call("PUT", "/api/v1/auth/me", headers=headers, json=body)
+            self.assert_problem(answer, 401, "invalid_credentials")
+        body = {"identity_token": self.first.token("gone"), "email": "gone@example.com"}
+        self.assert_ok(self.server.call("PUT", "/api/v1/auth/me", headers=headers, json=body), 202)
+        body = {"identity_token": self.first.token("gone")}
+        answer = self.server.call("DELETE", "/api/v1/auth/me", headers=headers, json=body)
+        self.assertEqual(answer.status_code, 204, answer.text)
+        self.assertEqual(self.me(signed_in["access_token"]).status_code, 401)
+        again = self.assert_ok(self.external(self.first.token("gone")))
+        self.assertNotEqual(again["user"]["id"], signed_in["user"]["id"])
 
     def test_strangers_who_come_at_once_are_one(self):
         token = self.first.token("crowd", email="crowd@example.com", email_verified=True)
