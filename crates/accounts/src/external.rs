@@ -16,6 +16,7 @@ use crate::{
     error::RegistrationClosed,
     field::MAX_NAME_CHARS,
     key::CreatedKey,
+    mail::Mail,
     register::blank_user,
     session::Identity,
     sign_in::{LoggedIn, Proof},
@@ -179,7 +180,10 @@ impl Accounts {
         let link = identity.linked_to(caller.user.id, self.now());
         let subject = AuditSubject::User(caller.user.id);
         let audit = [self.entry(&caller.by(), AuditAction::IdentityLinked, subject)];
-        match self.stores.external_identities.link(&link, MAX_IDENTITIES, &audit) {
+        let told = Mail::IdentityLinked { issuer: &link.issuer };
+        let to = caller.user.email.as_ref();
+        let mail = to.map(|to| self.mail(Some(to), &told)).transpose()?;
+        match self.stores.external_identities.link(&link, MAX_IDENTITIES, mail.as_ref(), &audit) {
             Ok(Link::Made | Link::Known) => Ok(()),
             Ok(Link::Taken) | Err(StoreError::Conflict { entity: "external_identity", .. }) => {
                 Err(AccountsError::IdentityTaken)

@@ -67,8 +67,8 @@ pub enum Mail<'a> {
     },
     /// The password was changed.
     PasswordChanged,
-    /// Sign-in was stopped after too many wrong passwords.
-    Locked,
+    /// There were too many wrong codes of the second factor.
+    WrongCodes,
     /// Two factors are asked for from now on.
     SecondFactorOn,
     /// One factor is enough from now on.
@@ -82,8 +82,8 @@ pub enum Mail<'a> {
     BackupCodesReplaced,
     /// The account can be signed in to through an identity provider.
     IdentityLinked {
-        /// The provider's name, as the operator configured it.
-        provider: &'a str,
+        /// Who vouches for it, as the operator configured it.
+        issuer: &'a str,
     },
     /// An invitation to sign up.
     Invitation {
@@ -109,7 +109,7 @@ impl Mail<'_> {
             | Self::AddressChanging { .. }
             | Self::AddressChanged { .. }
             | Self::PasswordChanged
-            | Self::Locked
+            | Self::WrongCodes
             | Self::SecondFactorOn
             | Self::SecondFactorOff
             | Self::BackupCodeUsed { .. }

@@ -2,13 +2,15 @@
 
 use diesel::prelude::*;
 use tollgate_domain::{AuditEntry, User, UserId};
-use tollgate_store::{Change, ExternalIdentityStore, Link, LinkedIdentity, NewKey, NewUser, StoreError};
+use tollgate_store::{
+    Change, ExternalIdentityStore, Link, LinkedIdentity, NewKey, NewMail, NewUser, StoreError,
+};
 
 use crate::{
     both::Conn,
     database::{Database, Effects},
     failure::Failure,
-    key, pg,
+    key, mail, pg,
     rows::user::UserRow,
     schema::{external_identities, users},
     types::{Id, Ts},
@@ -54,11 +56,15 @@ impl ExternalIdentityStore for Database {
         &self,
         identity: &LinkedIdentity,
         max_per_user: u32,
+        mail: Option<&NewMail>,
         audit: &[AuditEntry],
     ) -> Result<Link, StoreError> {
-        let (identity, audit) = (identity.clone(), audit.to_vec());
+        let (identity, mail, audit) = (identity.clone(), mail.cloned(), audit.to_vec());
         self.change(move |conn| {
             let link = link(conn, &identity, max_per_user)?;
+            if let (Link::Made, Some(mail)) = (link, &mail) {
+                mail::insert(conn, mail)?;
+            }
             // Nobody remembers identities: no memory has anything to forget.
             let told = if link == Link::Made { audit } else { Vec::new() };
             Ok((link, Effects::new(Vec::new(), told)))

@@ -217,7 +217,7 @@ fn calls(db: &Db) -> Vec<Call> {
             let identity = given::identity(new.user.id);
             s.external_identities.create_user(&new, &key, &identity, &[])
         };
-        "external_identities.link": |s| s.external_identities.link(&given::identity(user), 10, &[]);
+        "external_identities.link": |s| s.external_identities.link(&given::identity(user), 10, None, &[]);
         "external_identities.list": |s| s.external_identities.list(user);
         "mail_tokens.issue": |s| s.mail_tokens.issue(&issue());
         "mail_tokens.by_hash": |s| s.mail_tokens.by_hash(&[1; 32]);

@@ -2,7 +2,7 @@
 
 use tollgate_domain::{AuditEntry, Time, User, UserId};
 
-use crate::{NewKey, NewUser, StoreError};
+use crate::{NewKey, NewMail, NewUser, StoreError};
 
 /// An issuer's user, and the user here who that is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub trait ExternalIdentityStore: Send + Sync {
         audit: &[AuditEntry],
     ) -> Result<(), StoreError>;
 
-    /// Links an identity to its user, who has at most `max_per_user`.
+    /// Links an identity to its user, who has at most `max_per_user`, and queues the mail that tells of it.
     ///
     /// # Errors
     /// The same conflict where another call links it to somebody else at the same time.
@@ -62,6 +62,7 @@ pub trait ExternalIdentityStore: Send + Sync {
         &self,
         identity: &LinkedIdentity,
         max_per_user: u32,
+        mail: Option<&NewMail>,
         audit: &[AuditEntry],
     ) -> Result<Link, StoreError>;
 

@@ -2,13 +2,11 @@
 
 use tollgate_domain::{AuditEntry, AuditHead, Session, SessionId, Time, User, UserId};
 use tollgate_store::{
-    CodeAttempt, ConfirmedChange, FactorReset, NewChallenge, NewSecondFactor, NewSession, SecondFactor,
-    SecondFactorStore, Verdict,
-AddressCount, Attempt, AttemptStore, Attempted, 
-    AuditFilter, AuditStore, Begun, ChainedRow, Confirmation, Confirmed, Issue, MailToken, MailTokenStore,
-    PasswordReset, SignUp, SignedUp, DeviceCode, DeviceDecision, DeviceStore,
-    ExternalIdentityStore, FoundDevice, Link, LinkedIdentity, ListedEntry, NewDevice, NewKey, NewUser, Poll,
-    Polled, StoreError, WebSessionStore,
+    AddressCount, Attempt, AttemptStore, Attempted, AuditFilter, AuditStore, Begun, ChainedRow, CodeAttempt,
+    Confirmation, Confirmed, ConfirmedChange, DeviceCode, DeviceDecision, DeviceStore, ExternalIdentityStore,
+    FactorReset, FoundDevice, Issue, Link, LinkedIdentity, ListedEntry, MailToken, MailTokenStore,
+    NewChallenge, NewDevice, NewKey, NewMail, NewSecondFactor, NewSession, NewUser, PasswordReset, Poll,
+    Polled, SecondFactor, SecondFactorStore, SignUp, SignedUp, StoreError, Verdict, WebSessionStore,
 };
 
 /// Every port that a test's own stores need to have and nobody is to ask: all that it says is `Unavailable`.
@@ -32,7 +30,13 @@ impl ExternalIdentityStore for Absent {
     ) -> Result<(), StoreError> {
         absent()
     }
-    fn link(&self, _: &LinkedIdentity, _: u32, _: &[AuditEntry]) -> Result<Link, StoreError> {
+    fn link(
+        &self,
+        _: &LinkedIdentity,
+        _: u32,
+        _: Option<&NewMail>,
+        _: &[AuditEntry],
+    ) -> Result<Link, StoreError> {
         absent()
     }
     fn list(&self, _: UserId) -> Result<Vec<LinkedIdentity>, StoreError> {

@@ -81,7 +81,7 @@ impl Letter {
             .code(code.expose_secret())
             .after("If you did not ask for this, give the code to nobody."),
             Mail::PasswordChanged
-            | Mail::Locked
+            | Mail::WrongCodes
             | Mail::SecondFactorOn
             | Mail::SecondFactorOff
             | Mail::BackupCodeUsed { .. }
@@ -99,12 +99,12 @@ impl Letter {
                 "The password of your account was changed, and its other sessions have ended.",
             )
             .after(NOT_YOU),
-            Mail::Locked => Self::plain(
-                "Somebody is guessing your password",
-                "There were too many wrong passwords for your account: sign-in stops for a while where they came from.",
+            Mail::WrongCodes => Self::plain(
+                "Somebody has signed in to your account with wrong codes",
+                "There were too many wrong codes of your second factor: for a while none is taken.",
             )
-            .after("If it was you, wait, or ask for a new password.")
-            .after("If it was not, a long password that you use nowhere else and a second factor keep others out."),
+            .after("If it was you, wait, and see that the clock of your app is right.")
+            .after("If it was not, somebody knows your password: change it now."),
             Mail::SecondFactorOn => Self::plain(
                 "Your second factor is on",
                 "Signing in to your account now takes a code from your app as well.",
@@ -117,7 +117,9 @@ impl Letter {
             .after(NOT_YOU),
             Mail::BackupCodeUsed { left } => Self::owned(
                 "A backup code was used",
-                format!("Somebody signed in to your account with a backup code. Codes that are left: {left}."),
+                format!(
+                    "Somebody signed in to your account with a backup code. Codes that are left: {left}."
+                ),
             )
             .after(NOT_YOU),
             Mail::BackupCodesReplaced => Self::plain(
@@ -125,9 +127,9 @@ impl Letter {
                 "The backup codes of your account were replaced: the ones before no longer work.",
             )
             .after(NOT_YOU),
-            Mail::IdentityLinked { provider } => Self::owned(
+            Mail::IdentityLinked { issuer } => Self::owned(
                 "A sign-in was linked to your account",
-                format!("Your account can now be signed in to through {provider}."),
+                format!("Your account can now be signed in to through {issuer}."),
             )
             .after(NOT_YOU),
             _ => Self::plain(

@@ -30,7 +30,7 @@ pub fn an_identity_finds_its_user(stores: &Stores) {
     let found = stores.external_identities.user(&own.issuer, &own.subject).unwrap();
     assert_eq!(found.as_ref(), Some(&new.user));
     assert_eq!(stores.keys.by_hash(&key.hash).unwrap().as_ref(), Some(&key.key));
-    assert_eq!(stores.external_identities.list(new.user.id).unwrap(), [own.clone()]);
+    assert_eq!(stores.external_identities.list(new.user.id).unwrap(), std::slice::from_ref(&own));
     let told = stores.changes.since(before, 10).unwrap().changes;
     assert_eq!(told, [Change::User(new.user.id), Change::Key(key.key.id)]);
     for (issuer, subject) in [
@@ -73,7 +73,9 @@ pub fn a_user_with_an_identity_is_made_whole_or_not_at_all(stores: &Stores) {
 /// An identity is linked once, to one user, who has a bounded number of them.
 pub fn an_identity_is_one_users(stores: &Stores) {
     let (user, other) = (given::stored_user(stores), given::stored_user(stores));
-    let link = |identity: &LinkedIdentity| stores.external_identities.link(identity, 2, &[]).unwrap();
+    let link = |identity: &LinkedIdentity| {
+        stores.external_identities.link(identity, 2, Some(&given::mail(at(0))), &[]).unwrap()
+    };
     let first = identity(user, "1");
     assert_eq!(link(&first), Link::Made);
     assert_eq!(link(&LinkedIdentity { created_at: at(9), ..first.clone() }), Link::Known);
@@ -85,6 +87,7 @@ pub fn an_identity_is_one_users(stores: &Stores) {
     assert_eq!(link(&first), Link::Known);
     assert_eq!(link(&identity(other, "3")), Link::Made);
     assert_eq!(link(&identity(given::user().user.id, "4")), Link::NoUser);
+    assert_eq!(stores.mails.waiting().unwrap(), 3, "of what was linked");
     assert_eq!(stores.external_identities.list(user).unwrap(), [first, second]);
     assert_eq!(stores.external_identities.list(given::user().user.id).unwrap(), []);
 }
@@ -119,7 +122,7 @@ pub fn links_at_once_keep_to_the_limit(stores: &Stores) {
             let barrier = &barrier;
             move || {
                 barrier.wait();
-                stores.external_identities.link(&identity(user, &number.to_string()), 3, &[]).unwrap()
+                stores.external_identities.link(&identity(user, &number.to_string()), 3, None, &[]).unwrap()
             }
         };
         let linking: Vec<_> = (0..AT_ONCE).map(|number| scope.spawn(link(number))).collect();

@@ -1,7 +1,7 @@
 //! External identities.
 
 use tollgate_domain::{AuditEntry, User, UserId};
-use tollgate_store::{ExternalIdentityStore, Link, LinkedIdentity, NewKey, NewUser, StoreError};
+use tollgate_store::{ExternalIdentityStore, Link, LinkedIdentity, NewKey, NewMail, NewUser, StoreError};
 
 use super::Wrapped;
 
@@ -26,9 +26,10 @@ impl ExternalIdentityStore for Wrapped<dyn ExternalIdentityStore> {
         &self,
         identity: &LinkedIdentity,
         max_per_user: u32,
+        mail: Option<&NewMail>,
         audit: &[AuditEntry],
     ) -> Result<Link, StoreError> {
-        self.call("external_identities.link", |inner| inner.link(identity, max_per_user, audit))
+        self.call("external_identities.link", |inner| inner.link(identity, max_per_user, mail, audit))
     }
 
     fn list(&self, user: UserId) -> Result<Vec<LinkedIdentity>, StoreError> {
