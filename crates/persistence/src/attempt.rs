@@ -16,6 +16,7 @@ use crate::{
     failure::Failure,
     pg,
     schema::{address_hits, attempts, known_addresses},
+    second_factor,
     types::{Id, Ts},
 };
 
@@ -52,6 +53,10 @@ impl AttemptStore for Database {
     ) -> Result<(), StoreError> {
         let (accounts, audit) = (accounts.to_vec(), audit.to_vec());
         self.change(move |conn| {
+            if let Some(user) = user {
+                pg::lock_user(conn, user.into())?;
+                second_factor::begin_anew(conn, user.into())?;
+            }
             clear(conn, &accounts, user)?;
             Ok(((), Effects::new(Vec::new(), audit)))
         })
@@ -167,11 +172,13 @@ fn count(conn: &mut Conn, row: &[u8], attempt: &Attempt) -> Result<Attempted, Fa
         attempts::locked_until.eq(None::<Ts>),
         attempts::last_at.eq(now),
     );
+    // Also where it is there already the row is ours from here on: nobody takes it away before it is read.
     each!(conn, conn => diesel::insert_into(attempts::table)
         .values(empty)
-        .on_conflict_do_nothing()
+        .on_conflict(attempts::key)
+        .do_update()
+        .set(attempts::last_at.eq(now))
         .execute(conn))?;
-    pg::lock_attempts(conn, &[row])?;
     let (before, locked_until): (i64, Option<Ts>) =
         attempts::table.find(row).select((attempts::count, attempts::locked_until)).first(conn)?;
     let count = before.saturating_add(1);
@@ -179,7 +186,7 @@ fn count(conn: &mut Conn, row: &[u8], attempt: &Attempt) -> Result<Attempted, Fa
     let locks = locked.is_none() && count >= i64::from(attempt.max_attempts);
     let until = if locks { Some(Ts::from(attempt.now + attempt.lock)) } else { locked_until };
     diesel::update(attempts::table.find(row))
-        .set((attempts::count.eq(count), attempts::locked_until.eq(until), attempts::last_at.eq(now)))
+        .set((attempts::count.eq(count), attempts::locked_until.eq(until)))
         .execute(conn)?;
     Ok(locked.map_or(Attempted::Admitted { locks }, |until| Attempted::Locked(until.time())))
 }

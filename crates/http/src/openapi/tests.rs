@@ -66,6 +66,7 @@ fn every_route_of_this_release_is_there() {
         ("GET", "/api/v1/billing/info"),
         ("GET", "/api/v1/admin/audit"),
         ("PATCH", "/api/v1/admin/users/{id}"),
+        ("POST", "/api/v1/admin/users/{id}/unlock"),
         ("PATCH", "/api/v1/admin/keys/{id}"),
         ("POST", "/api/v1/llm/completion"),
         ("POST", "/v1/chat/completions"),

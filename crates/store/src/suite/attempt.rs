@@ -72,6 +72,25 @@ pub fn attempts_at_once_are_all_counted(stores: &Stores) {
     assert_eq!(stores.attempts.begin(&next(all + 2)).unwrap(), LAST);
 }
 
+/// Attempts and what does away with them go on side by side.
+pub fn attempts_are_counted_while_counts_are_cleared(stores: &Stores) {
+    let user = given::stored_user(stores);
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| (0..50).for_each(|_| drop(begin(stores, ACCOUNT, given::at(0)))));
+            scope.spawn(|| {
+                for _ in 0..25 {
+                    stores.attempts.clear(&[OTHER, ACCOUNT], Some(user), &[]).unwrap();
+                    let new = NewSession { attempts: Some(cleared(&[HOME])), ..given::session(user) };
+                    assert!(stores.sessions.open(&new).unwrap());
+                }
+            });
+        }
+    });
+    stores.attempts.clear(&[ACCOUNT], None, &[]).unwrap();
+    assert_eq!(begin(stores, ACCOUNT, given::at(0)), ADMITTED);
+}
+
 /// A session resets the count of what it came from: the account's, or the known address' own.
 pub fn a_session_resets_the_count_that_it_came_from(stores: &Stores) {
     for _ in 0..2 {

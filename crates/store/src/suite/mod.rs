@@ -31,6 +31,7 @@ pub mod mail_token;
 pub mod open_request;
 pub mod refresh;
 pub mod second_factor;
+pub mod second_factor_code;
 pub mod session;
 pub mod usage;
 pub mod user;
@@ -83,16 +84,16 @@ macro_rules! suite {
         $case!(session, open_sessions_are_listed_newest_first_without_repeats);
 
         $case!(second_factor, a_second_factor_is_set_up_and_then_on);
-        $case!(second_factor, a_step_and_all_before_it_are_used_up_by_its_code);
-        $case!(second_factor, a_backup_code_is_used_once);
+        $case!(second_factor_code, a_step_and_all_before_it_are_used_up_by_its_code);
+        $case!(second_factor_code, a_backup_code_is_used_once);
         $case!(second_factor, while_it_is_on_no_session_opens_without_it);
-        $case!(second_factor, wrong_codes_are_counted_over_all_tokens_until_a_sign_in);
+        $case!(second_factor_code, wrong_codes_are_counted_over_all_tokens_until_a_sign_in);
         $case!(second_factor, a_first_factor_that_is_none_any_more_asks_for_nothing);
         $case!(second_factor, what_stands_for_the_first_factor_ends_with_it);
         $case!(second_factor, it_ends_by_password_and_code_with_all_that_belongs_to_it);
         $case!(second_factor, a_reset_ends_it_and_every_session);
         $case!(second_factor, what_is_done_is_told_and_nothing_else);
-        $case!(second_factor, of_codes_and_tokens_at_once_each_counts_once);
+        $case!(second_factor_code, of_codes_and_tokens_at_once_each_counts_once);
         $case!(second_factor, tokens_that_expired_are_forgotten_in_pieces);
 
         $case!(refresh, a_refresh_token_is_spent_once);
@@ -124,6 +125,7 @@ macro_rules! suite {
 
         $case!(attempt, attempts_lock_an_account_and_then_one_is_admitted_at_a_time);
         $case!(attempt, attempts_at_once_are_all_counted);
+        $case!(attempt, attempts_are_counted_while_counts_are_cleared);
         $case!(attempt, a_session_resets_the_count_that_it_came_from);
         $case!(attempt, a_known_address_is_known_for_so_long);
         $case!(attempt, what_opens_nothing_resets_nothing);
@@ -205,7 +207,7 @@ macro_rules! suite {
 
 #[cfg(test)]
 mod tests {
-    const FILES: [(&str, &str); 17] = [
+    const FILES: [(&str, &str); 18] = [
         ("attempt", include_str!("attempt.rs")),
         ("change", include_str!("change.rs")),
         ("device", include_str!("device.rs")),
@@ -218,6 +220,7 @@ mod tests {
         ("open_request", include_str!("open_request.rs")),
         ("refresh", include_str!("refresh.rs")),
         ("second_factor", include_str!("second_factor.rs")),
+        ("second_factor_code", include_str!("second_factor_code.rs")),
         ("session", include_str!("session.rs")),
         ("usage", include_str!("usage.rs")),
         ("user", include_str!("user.rs")),

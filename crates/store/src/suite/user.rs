@@ -38,7 +38,7 @@ pub fn a_user_reads_back_whole(stores: &Stores) {
     let found = stores.users.by_email(&given::email("ZOË.o'hara+x@example.COM")).unwrap().unwrap();
     assert_eq!((&found.user, found.password_hash.as_deref()), (user, Some("$2b$12$hash")));
 
-    let plain = crate::NewUser { password_hash: None, ..given::user() };
+    let plain = NewUser { password_hash: None, ..given::user() };
     stores.users.create(&plain, None, &[]).unwrap();
     assert_eq!(stores.users.by_id(plain.user.id).unwrap().as_ref(), Some(&plain.user));
     let address = plain.user.email.unwrap();
@@ -176,7 +176,7 @@ pub fn who_is_no_longer_admin_has_no_key_that_is(stores: &Stores) {
 /// A password is set where there was none and replaced where there was one, and whoever remembers the user
 /// learns of it.
 pub fn a_password_takes_the_place_of_what_was_there(stores: &Stores) {
-    let plain = crate::NewUser { password_hash: None, ..given::user() };
+    let plain = NewUser { password_hash: None, ..given::user() };
     stores.users.create(&plain, None, &[]).unwrap();
     let (id, email) = (plain.user.id, plain.user.email.unwrap());
     let before = stores.changes.latest().unwrap();
@@ -219,7 +219,7 @@ pub fn a_changed_password_ends_every_other_session(stores: &Stores) {
 /// Nothing is done where the hash is another by now, where there is none, or where the session is over or another's.
 pub fn a_password_changes_only_from_the_one_that_was_checked(stores: &Stores) {
     let (id, other) = (given::stored_user(stores), given::stored_user(stores));
-    let plain = crate::NewUser { password_hash: None, ..given::user() };
+    let plain = NewUser { password_hash: None, ..given::user() };
     stores.users.create(&plain, None, &[]).unwrap();
     let open = |user| {
         let new = given::session(user);
