@@ -131,6 +131,7 @@ class Audit(EndToEnd):
         cut = outside - 2
         self.tamper(
             f"DELETE FROM audit_log WHERE seq > {cut}",
+            f"DELETE FROM audit_personal WHERE seq > {cut}",
             f"UPDATE audit_head SET seq = {cut}, hash = (SELECT hash FROM audit_log WHERE seq = {cut})",
         )
         ended = self.admin("audit", "verify", code=1)
