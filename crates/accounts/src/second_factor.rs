@@ -73,6 +73,7 @@ impl Accounts {
             (Some(_), Some(to)) => Some(self.mail(Some(to), &Mail::BackupCodeUsed { left })?),
             _ => None,
         };
+        let pausing = user.email.as_ref().map(|to| self.mail(Some(to), &Mail::WrongCodes)).transpose()?;
         let hashes = |plain: Zeroizing<String>| self.backup_hashes(user.id, &plain);
         let told = |by: &By, action| vec![self.entry(by, action, AuditSubject::User(user.id))];
         Ok(CodeAttempt {
@@ -86,6 +87,7 @@ impl Accounts {
             failed: told(failed, AuditAction::SecondFactorFailed),
             backup_code_used: told(used, AuditAction::BackupCodeUsed),
             mail,
+            pausing,
         })
     }
 

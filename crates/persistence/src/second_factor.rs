@@ -20,13 +20,18 @@ use crate::{
     types::{Id, Ts},
 };
 
+pub(crate) use attempt::begin_anew;
+
+/// A sealed secret, where there is one.
+type Sealed = Option<Vec<u8>>;
+
 /// Before every step that there is.
 const NO_STEP: i64 = -1;
 
 impl SecondFactorStore for Database {
     fn of_user(&self, user: UserId) -> Result<SecondFactor, StoreError> {
         self.read(move |conn| {
-            let kept: Option<(Option<Vec<u8>>, Option<Vec<u8>>)> = second_factors::table
+            let kept: Option<(Sealed, Sealed)> = second_factors::table
                 .find(Id::from(user))
                 .select((second_factors::secret, second_factors::pending))
                 .first(conn)
@@ -164,7 +169,7 @@ impl SecondFactorStore for Database {
                 return Ok((verdict, Effects::new(Vec::new(), told)));
             }
             diesel::delete(mfa_tokens::table.find(token.as_slice())).execute(conn)?;
-            attempt::begin_anew(conn, user)?;
+            begin_anew(conn, user)?;
             session::insert(conn, &new)?;
             told.extend(new.audit);
             Ok((Verdict::Done, Effects::new(Vec::new(), told)))

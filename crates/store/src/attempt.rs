@@ -89,7 +89,8 @@ pub trait AttemptStore: Send + Sync {
     /// See [`StoreError`].
     fn count_address(&self, count: &AddressCount, now: Time) -> Result<Option<Time>, StoreError>;
 
-    /// Does away with the counts of `accounts` and, with `user`, of each address that is known to that user.
+    /// Does away with the counts of `accounts` and, with `user`, of each address that is known to that user, and of
+    /// wrong codes of that user's second factor.
     ///
     /// # Errors
     /// See [`StoreError`].

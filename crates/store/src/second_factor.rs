@@ -63,9 +63,9 @@ pub struct CodeAttempt {
     pub backup_code: Vec<[u8; 32]>,
     /// The present time.
     pub now: Time,
-    /// How many wrong ones in a row are taken.
+    /// How many wrong ones in a row are taken before there is a pause; then each further one begins another.
     pub max_wrong: u32,
-    /// Until when no other is taken where this is the last of them.
+    /// Until when no other is taken where this begins a pause.
     pub paused_until: Time,
     /// What the audit log tells where it is wrong.
     pub failed: Vec<AuditEntry>,
@@ -73,6 +73,8 @@ pub struct CodeAttempt {
     pub backup_code_used: Vec<AuditEntry>,
     /// What the owner is told where it is a backup code.
     pub mail: Option<NewMail>,
+    /// What the owner is told where the first pause begins with it.
+    pub pausing: Option<NewMail>,
 }
 
 /// What came of presenting a proof.

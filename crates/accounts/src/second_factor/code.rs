@@ -48,7 +48,7 @@ pub fn step(secret: &[u8], code: &str, now: Time) -> Option<i64> {
     let steps = present.saturating_sub(DRIFT)..=present.saturating_add(DRIFT);
     // All of them are computed, whichever fits.
     let fitting = steps.filter(|step| totp.check(&code, step.saturating_mul(STEP_SECONDS)).is_some());
-    fitting.last().and_then(|step| i64::try_from(step).ok())
+    fitting.max().and_then(|step| i64::try_from(step).ok())
 }
 
 /// A new secret.

@@ -170,13 +170,8 @@ fn what_is_set_up_asks_for_nothing_until_its_code_switches_it_on() {
         // What is on is replaced by nobody, and the session goes on.
         assert_eq!(word(house.accounts.set_up_second_factor(&by)), "on");
         assert_eq!(word(enable(&code(&second, now))), "on");
-        assert!(matches!(
-            house.accounts.load(
-                crate::token::Access { user_id: by.user.id, session_id: by.session.id },
-                &Client::default()
-            ),
-            Ok(_)
-        ));
+        let access = crate::token::Access { user_id: by.user.id, session_id: by.session.id };
+        house.accounts.load(access, &Client::default()).unwrap();
         let on = [AuditAction::SecondFactorSetUp, AuditAction::SecondFactorEnabled];
         assert_eq!(on.map(|action| house.count(action)), [2, 1]);
     });
@@ -309,12 +304,28 @@ fn five_wrong_codes_make_a_pause_whichever_tokens_they_come_with() {
         assert_eq!(word(off), "paused");
         assert_eq!(house.count(AuditAction::SecondFactorFailed), 5);
         assert_eq!(word(verify(&ask(&accounts, "bob@example.com"), &bob.code(now))), "in");
+        let post = Post::default();
+        house.accounts.send_mails(&post).unwrap();
+        let warned =
+            post.0.into_inner().unwrap().iter().filter(|mail| mail.text.contains("wrong codes")).count();
+        assert_eq!(warned, 1);
         house.clock.advance(PAUSE - TimeDelta::seconds(1));
         let late = ask(&accounts, ANN);
         assert_eq!(word(verify(&late, &held.code(house.clock.now()))), "paused");
         house.clock.advance(TimeDelta::seconds(1));
         assert_eq!(word(verify(&late, &held.code(house.clock.now()))), "in");
-        // A complete sign-in begins anew, and nothing else does.
+        // After the pause each further wrong one begins another.
+        for _ in 0..MAX_WRONG_CODES {
+            assert_eq!(word(verify(&ask(&accounts, ANN), &wrong(&held, house.clock.now()))), "wrong code");
+        }
+        house.clock.advance(PAUSE);
+        let late = ask(&accounts, ANN);
+        assert_eq!(word(verify(&late, &wrong(&held, house.clock.now()))), "wrong code");
+        assert_eq!(word(verify(&late, &held.code(house.clock.now()))), "paused");
+        // Unless an administrator ends it.
+        house.accounts.unlock_user(&By::program(), held.session.user.id).unwrap();
+        assert_eq!(word(verify(&late, &held.code(house.clock.now()))), "in");
+        // A complete sign-in begins anew, and nothing else of the user's does.
         for _ in 0..2 {
             for _ in 0..MAX_WRONG_CODES - 1 {
                 assert_eq!(

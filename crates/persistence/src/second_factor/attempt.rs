@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use tollgate_domain::AuditEntry;
 use tollgate_store::{CodeAttempt, Verdict};
 
-use super::queue;
+use super::{Sealed, queue};
 use crate::{
     both::Conn,
     failure::Failure,
@@ -17,7 +17,7 @@ use crate::{
 pub(super) fn take(conn: &mut Conn, attempt: &CodeAttempt) -> Result<(Verdict, Vec<AuditEntry>), Failure> {
     let user = Id::from(attempt.user);
     pg::lock_user(conn, user)?;
-    let kept: Option<(Option<Vec<u8>>, i32, Option<Ts>)> = second_factors::table
+    let kept: Option<(Sealed, i32, Option<Ts>)> = second_factors::table
         .find(user)
         .select((second_factors::secret, second_factors::wrong, second_factors::paused_until))
         .first(conn)
@@ -26,11 +26,9 @@ pub(super) fn take(conn: &mut Conn, attempt: &CodeAttempt) -> Result<(Verdict, V
     if secret != attempt.secret {
         return Ok((Verdict::Stale, Vec::new()));
     }
-    let wrong = match paused_until.map(Ts::time) {
-        Some(until) if attempt.now < until => return Ok((Verdict::TooManyCodes { until }, Vec::new())),
-        Some(_over) => 0,
-        None => wrong,
-    };
+    if let Some(until) = paused_until.map(Ts::time).filter(|until| attempt.now < *until) {
+        return Ok((Verdict::TooManyCodes { until }, Vec::new()));
+    }
     if is_step(conn, attempt)? {
         return Ok((Verdict::Done, Vec::new()));
     }
@@ -39,8 +37,11 @@ pub(super) fn take(conn: &mut Conn, attempt: &CodeAttempt) -> Result<(Verdict, V
         return Ok((Verdict::Done, attempt.backup_code_used.clone()));
     }
     let wrong = wrong.saturating_add(1);
-    let last = wrong >= i32::try_from(attempt.max_wrong).unwrap_or(i32::MAX);
-    count(conn, user, wrong, last.then_some(attempt.paused_until.into()))?;
+    let most = i32::try_from(attempt.max_wrong).unwrap_or(i32::MAX);
+    count(conn, user, wrong, (wrong >= most).then_some(attempt.paused_until.into()))?;
+    if wrong == most {
+        queue(conn, attempt.pausing.as_ref())?;
+    }
     Ok((Verdict::WrongCode, attempt.failed.clone()))
 }
 
@@ -65,8 +66,8 @@ fn is_backup_code(conn: &mut Conn, attempt: &CodeAttempt) -> Result<bool, Failur
     Ok(used > 0)
 }
 
-/// Nothing wrong has come since the last sign-in.
-pub(super) fn begin_anew(conn: &mut Conn, user: Id) -> Result<(), Failure> {
+/// Counts wrong codes from none on. The user must be held.
+pub(crate) fn begin_anew(conn: &mut Conn, user: Id) -> Result<(), Failure> {
     count(conn, user, 0, None)
 }
 

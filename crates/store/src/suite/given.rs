@@ -233,6 +233,7 @@ pub fn code_attempt(user: UserId, secret: &[u8], now: Time) -> CodeAttempt {
         failed: Vec::new(),
         backup_code_used: Vec::new(),
         mail: None,
+        pausing: None,
     }
 }
 

@@ -1,7 +1,5 @@
 //! Promises of [`SecondFactorStore`](crate::SecondFactorStore).
 
-use std::{sync::Barrier, thread};
-
 use tollgate_domain::{AuditAction, AuditActor, AuditEntry, AuditId, AuditSubject, Personal, UserId, random};
 
 use super::given::{self, at};
@@ -12,11 +10,9 @@ use crate::{
 
 /// The sealed secret of every factor here; the store does not look inside.
 const SECRET: &[u8] = b"sealed";
-/// Callers of a case of what several do at once.
-const THREADS: usize = 20;
 
 /// A user whose second factor is on, since step 100.
-fn with_factor(stores: &Stores) -> (UserId, NewSecondFactor) {
+pub(super) fn with_factor(stores: &Stores) -> (UserId, NewSecondFactor) {
     let user = given::stored_user(stores);
     assert!(stores.second_factors.propose(user, SECRET, &[]).unwrap());
     let new = given::second_factor(user, SECRET);
@@ -24,28 +20,28 @@ fn with_factor(stores: &Stores) -> (UserId, NewSecondFactor) {
     (user, new)
 }
 
-fn challenge(stores: &Stores, user: UserId, second: i64) -> NewChallenge {
+pub(super) fn challenge(stores: &Stores, user: UserId, second: i64) -> NewChallenge {
     let new = given::challenge(user, at(second));
     assert!(stores.second_factors.challenge(&new).unwrap());
     new
 }
 
 /// The code of a step.
-fn code(user: UserId, step: i64, second: i64) -> CodeAttempt {
+pub(super) fn code(user: UserId, step: i64, second: i64) -> CodeAttempt {
     CodeAttempt { step: Some(step), ..given::code_attempt(user, SECRET, at(second)) }
 }
 
-fn backup(user: UserId, hash: [u8; 32], second: i64) -> CodeAttempt {
+pub(super) fn backup(user: UserId, hash: [u8; 32], second: i64) -> CodeAttempt {
     // As with an older pepper behind a newer one.
     let backup_code = vec![random::bytes(&given::Numbers), hash];
     CodeAttempt { backup_code, ..given::code_attempt(user, SECRET, at(second)) }
 }
 
-fn wrong(user: UserId, second: i64) -> CodeAttempt {
+pub(super) fn wrong(user: UserId, second: i64) -> CodeAttempt {
     given::code_attempt(user, SECRET, at(second))
 }
 
-fn sign_in(stores: &Stores, challenge: &NewChallenge, attempt: &CodeAttempt) -> Verdict {
+pub(super) fn sign_in(stores: &Stores, challenge: &NewChallenge, attempt: &CodeAttempt) -> Verdict {
     let session = given::session(challenge.user);
     let verdict = stores.second_factors.sign_in(&session, &challenge.token, attempt).unwrap();
     let opened = stores.sessions.by_id(session.session.id).unwrap().is_some();
@@ -53,18 +49,18 @@ fn sign_in(stores: &Stores, challenge: &NewChallenge, attempt: &CodeAttempt) -> 
     verdict
 }
 
-fn change(attempt: CodeAttempt, change: FactorChange) -> ConfirmedChange {
+pub(super) fn change(attempt: CodeAttempt, change: FactorChange) -> ConfirmedChange {
     let password = Some(ProvedPassword { hash: "$2b$12$hash".to_owned(), replacement: None });
     ConfirmedChange { attempt, password, change, audit: Vec::new(), mail: None }
 }
 
 /// Uses a code for something that changes nothing else.
-fn confirm(stores: &Stores, attempt: CodeAttempt) -> Verdict {
+pub(super) fn confirm(stores: &Stores, attempt: CodeAttempt) -> Verdict {
     let codes = (0..3).map(|_| random::bytes(&given::Numbers)).collect();
     stores.second_factors.confirm(&change(attempt, FactorChange::BackupCodes(codes))).unwrap()
 }
 
-fn of_user(stores: &Stores, user: UserId) -> SecondFactor {
+pub(super) fn of_user(stores: &Stores, user: UserId) -> SecondFactor {
     stores.second_factors.of_user(user).unwrap()
 }
 
@@ -116,40 +112,6 @@ pub fn a_second_factor_is_set_up_and_then_on(stores: &Stores) {
     assert!(!stores.second_factors.enable(&given::second_factor(other, SECRET)).unwrap());
 }
 
-/// A step's code is good once, whatever for, and none before it is good after.
-pub fn a_step_and_all_before_it_are_used_up_by_its_code(stores: &Stores) {
-    let (user, _) = with_factor(stores);
-    // That of the code that switched it on.
-    assert_eq!(confirm(stores, code(user, 100, 0)), Verdict::WrongCode);
-    assert_eq!(confirm(stores, code(user, 101, 0)), Verdict::Done);
-    assert_eq!(confirm(stores, code(user, 101, 0)), Verdict::WrongCode);
-    assert_eq!(sign_in(stores, &challenge(stores, user, 0), &code(user, 101, 0)), Verdict::WrongCode);
-    assert_eq!(sign_in(stores, &challenge(stores, user, 0), &code(user, 103, 0)), Verdict::Done);
-    assert_eq!(confirm(stores, code(user, 102, 0)), Verdict::WrongCode);
-    assert_eq!(confirm(stores, code(user, 103, 0)), Verdict::WrongCode);
-    // Against another secret than the one that is on, no code says anything.
-    let other = CodeAttempt { secret: b"other".to_vec(), ..code(user, 104, 0) };
-    assert_eq!(confirm(stores, other), Verdict::Stale);
-    assert_eq!(confirm(stores, code(user, 104, 0)), Verdict::Done);
-}
-
-/// A backup code is its owner's, good once, and none any more when there are new ones.
-pub fn a_backup_code_is_used_once(stores: &Stores) {
-    let (user, new) = with_factor(stores);
-    let (other, _) = with_factor(stores);
-    let [first, second, _] = *new.backup_codes else { unreachable!("there are three") };
-    assert_eq!(sign_in(stores, &challenge(stores, other, 0), &backup(other, first, 0)), Verdict::WrongCode);
-    assert_eq!(sign_in(stores, &challenge(stores, user, 0), &backup(user, first, 0)), Verdict::Done);
-    assert_eq!(of_user(stores, user).backup_codes, 2);
-    assert_eq!(sign_in(stores, &challenge(stores, user, 0), &backup(user, first, 0)), Verdict::WrongCode);
-    assert_eq!(confirm(stores, backup(user, first, 0)), Verdict::WrongCode);
-    // New ones take the place of all before.
-    assert_eq!(confirm(stores, backup(user, second, 0)), Verdict::Done);
-    assert_eq!(of_user(stores, user).backup_codes, 3);
-    assert_eq!(confirm(stores, backup(user, second, 0)), Verdict::WrongCode);
-    assert_eq!(of_user(stores, other).backup_codes, 3);
-}
-
 /// Neither a password nor somebody else's token opens a session, and a good one opens one.
 pub fn while_it_is_on_no_session_opens_without_it(stores: &Stores) {
     let (user, _) = with_factor(stores);
@@ -177,47 +139,6 @@ pub fn while_it_is_on_no_session_opens_without_it(stores: &Stores) {
     assert!(!is_good(stores, &mine, 0));
     assert_eq!(sign_in(stores, &mine, &code(user, 102, 0)), Verdict::Stale);
     assert!(is_good(stores, &theirs, 0));
-}
-
-/// Five wrong in a row make a pause, whatever they were for; a sign-in alone begins anew.
-pub fn wrong_codes_are_counted_over_all_tokens_until_a_sign_in(stores: &Stores) {
-    let (user, new) = with_factor(stores);
-    let (other, _) = with_factor(stores);
-    let [first, ..] = *new.backup_codes else { unreachable!("there are three") };
-    for round in 0..2 {
-        for second in 0..2 {
-            assert_eq!(
-                sign_in(stores, &challenge(stores, user, second), &wrong(user, second)),
-                Verdict::WrongCode
-            );
-        }
-        assert_eq!(confirm(stores, wrong(user, 2)), Verdict::WrongCode);
-        // A right code that opens no session leaves the count as it is.
-        assert_eq!(confirm(stores, code(user, 110 + 10 * round, 3)), Verdict::Done);
-        assert_eq!(confirm(stores, wrong(user, 3)), Verdict::WrongCode);
-        if round == 0 {
-            assert_eq!(sign_in(stores, &challenge(stores, user, 4), &code(user, 115, 4)), Verdict::Done);
-        }
-    }
-    let last = challenge(stores, user, 10);
-    assert_eq!(sign_in(stores, &last, &wrong(user, 10)), Verdict::WrongCode);
-    // Five in a row: not even a right one is looked at, or used up, until the pause is over.
-    let paused = Verdict::TooManyCodes { until: at(10 + 1_800) };
-    for attempt in [wrong(user, 11), code(user, 130, 11), backup(user, first, 1_809)] {
-        assert_eq!(confirm(stores, attempt.clone()), paused);
-        assert_eq!(
-            sign_in(stores, &challenge(stores, user, 11), &CodeAttempt { now: at(11), ..attempt }),
-            paused
-        );
-    }
-    assert_eq!(sign_in(stores, &challenge(stores, other, 11), &code(other, 130, 11)), Verdict::Done);
-    // Then five are taken again.
-    for second in 1_810..1_815 {
-        assert_eq!(confirm(stores, wrong(user, second)), Verdict::WrongCode);
-    }
-    assert_eq!(confirm(stores, code(user, 130, 1_815)), Verdict::TooManyCodes { until: at(1_814 + 1_800) });
-    let late = challenge(stores, user, 3_614);
-    assert_eq!(sign_in(stores, &late, &code(user, 130, 3_614)), Verdict::Done);
 }
 
 /// A password is as it was checked when its token is kept, and outdated hashes are replaced with it.
@@ -364,6 +285,7 @@ pub fn what_is_done_is_told_and_nothing_else(stores: &Stores) {
         failed: one(SecondFactorFailed),
         backup_code_used: one(BackupCodeUsed),
         mail: Some(given::mail(at(0))),
+        pausing: Some(given::mail(at(0))),
         ..attempt
     };
     let session = || NewSession { audit: one(SessionLogin), ..given::session(user) };
@@ -397,58 +319,8 @@ pub fn what_is_done_is_told_and_nothing_else(stores: &Stores) {
     // While none is taken, nothing is told.
     expected.extend(["second_factor.failed"; 5]);
     assert_eq!(told(stores).split_off(before), expected);
-    // Switched on, twice a backup code, and new ones.
-    assert_eq!(stores.mails.waiting().unwrap(), 4);
-}
-
-/// Runs `work` at once on many threads; gives how many were `Done`.
-fn at_once(work: impl Fn(usize) -> Verdict + Sync) -> usize {
-    let start = Barrier::new(THREADS);
-    let run = |place| {
-        start.wait();
-        work(place)
-    };
-    let run = &run;
-    let verdicts: Vec<Verdict> = thread::scope(|scope| {
-        let threads: Vec<_> = (0..THREADS).map(|place| scope.spawn(move || run(place))).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-    });
-    verdicts.iter().filter(|verdict| **verdict == Verdict::Done).count()
-}
-
-/// Of twenty with one code, one backup code or one token, one is let in; of twenty wrong ones five are counted.
-pub fn of_codes_and_tokens_at_once_each_counts_once(stores: &Stores) {
-    let (user, new) = with_factor(stores);
-    let [first, ..] = *new.backup_codes else { unreachable!("there are three") };
-    let tokens: Vec<_> = (0..THREADS).map(|_| challenge(stores, user, 0)).collect();
-    let many = |attempt: CodeAttempt| CodeAttempt { max_wrong: 1_000, ..attempt };
-    // One code, with as many tokens, and for other things meanwhile.
-    let done = at_once(|place| match tokens.get(place) {
-        Some(token) if place % 4 > 0 => sign_in(stores, token, &many(code(user, 101, 0))),
-        _ => confirm(stores, many(code(user, 101, 0))),
-    });
-    assert_eq!(done, 1);
-    // One backup code.
-    let codes = vec![first];
-    let renewed = change(many(code(user, 102, 0)), FactorChange::BackupCodes(codes));
-    assert_eq!(stores.second_factors.confirm(&renewed).unwrap(), Verdict::Done);
-    let tokens: Vec<_> = (0..THREADS).map(|_| challenge(stores, user, 0)).collect();
-    let done = at_once(|place| {
-        tokens
-            .get(place)
-            .map_or(Verdict::Stale, |token| sign_in(stores, token, &many(backup(user, first, 0))))
-    });
-    assert_eq!((done, of_user(stores, user).backup_codes), (1, 0));
-    // One token, with as many codes.
-    let token = challenge(stores, user, 0);
-    let step = |place: usize| 200 + i64::try_from(place).unwrap();
-    assert_eq!(at_once(|place| sign_in(stores, &token, &many(code(user, step(place), 0)))), 1);
-    // As many wrong ones: five are counted, and the others refused.
-    let counted = at_once(|_| match confirm(stores, wrong(user, 5)) {
-        Verdict::WrongCode => Verdict::Done,
-        other => other,
-    });
-    assert_eq!(counted, 5);
+    // Switched on, twice a backup code, new ones, and a pause.
+    assert_eq!(stores.mails.waiting().unwrap(), 5);
 }
 
 /// What has expired goes, what is good stays.
