@@ -77,11 +77,6 @@ impl Problem {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", said)
     }
 
-    /// A field that will be taken some day: better refused than passed over.
-    pub(crate) fn not_available(field: &'static str) -> Self {
-        Self::field(field, "not_available", "is not available yet: leave it out")
-    }
-
     /// The request itself cannot be read.
     pub(crate) fn malformed(said: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "malformed_request", said)
