@@ -41,6 +41,20 @@ pub enum Command {
     Create(Create),
     /// Lists everybody's API keys, newest first
     List(List),
+    /// Shows what an API key was used for, and what that cost
+    Stats(StatsOf),
+    /// Switches an API key on
+    Activate {
+        /// The key's id, or the beginning of it
+        key_id: String,
+    },
+    /// Switches an API key off; its owner cannot switch it on
+    Deactivate {
+        /// The key's id, or the beginning of it
+        key_id: String,
+    },
+    /// Gives an API key another secret under the same id
+    Rotate(Rotate),
     /// Revokes an API key, once and for ever
     Revoke(Revoke),
     /// API keys
@@ -246,6 +260,29 @@ pub struct List {
     /// Also keys that are disabled, revoked or expired
     #[arg(long)]
     pub include_inactive: bool,
+}
+
+/// Flags of `stats`.
+#[derive(Debug, Args)]
+pub struct StatsOf {
+    /// The key's id, or the beginning of it
+    pub key_id: String,
+    /// How many days back
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=366))]
+    pub days: u16,
+    /// Also day by day, by model and by endpoint
+    #[arg(long)]
+    pub detailed: bool,
+}
+
+/// Flags of `rotate`.
+#[derive(Debug, Args)]
+pub struct Rotate {
+    /// The key's id, or the beginning of it
+    pub key_id: String,
+    /// Seconds for which the old secret is good as well; 0 ends it and those before it at once
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub grace_period_seconds: u32,
 }
 
 /// Flags of `revoke`.

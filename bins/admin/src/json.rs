@@ -1,11 +1,13 @@
 //! What `--json` prints: the names and forms of the API.
 
+pub mod stats;
+
 use std::io::Write;
 
 use chrono::SecondsFormat;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tollgate_accounts::admin::Provisioned;
+use tollgate_accounts::{admin::Provisioned, key::CreatedKey};
 use tollgate_domain::{ApiKey, Email, Month, Tier, Time, User};
 use tollgate_store::{KeyTotals, ListedEntry, ListedKey};
 
@@ -170,6 +172,8 @@ pub struct KeyView {
     updated_at: String,
     last_used_at: Option<String>,
     request_count: u64,
+    allowed_ips: Option<Vec<String>>,
+    allowed_models: Option<Vec<String>>,
     created_by_key: Option<String>,
     metadata: Box<RawValue>,
 }
@@ -196,6 +200,8 @@ impl KeyView {
             updated_at: time(key.updated_at),
             last_used_at: None,
             request_count: 0,
+            allowed_ips: listed(key.allowed_ips.iter().map(ToString::to_string).collect()),
+            allowed_models: listed(key.allowed_models.clone()),
             created_by_key: key.created_by_key.map(|id| id.to_string()),
             metadata: notes(&key.metadata),
         }
@@ -257,9 +263,31 @@ impl<'a> ProvisionedView<'a> {
     }
 }
 
+/// A key with another secret.
+#[derive(Serialize)]
+pub struct RotatedView<'a> {
+    api_key: &'a str,
+    key: &'a str,
+    #[serde(flatten)]
+    view: KeyView,
+}
+
+impl<'a> RotatedView<'a> {
+    /// What was rotated.
+    pub fn new(rotated: &'a CreatedKey, now: Time) -> Self {
+        let secret = rotated.secret.expose();
+        Self { api_key: secret, key: secret, view: KeyView::new(&rotated.key, now) }
+    }
+}
+
 /// A time as the API prints it.
 pub fn time(time: Time) -> String {
     time.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+}
+
+/// Nothing in place of an empty list, which bounds nothing.
+fn listed(entries: Vec<String>) -> Option<Vec<String>> {
+    Some(entries).filter(|entries| !entries.is_empty())
 }
 
 /// Stored notes as they are; `null` where the text is no JSON.

@@ -9,6 +9,9 @@ mod db_check;
 mod db_migrate;
 mod list;
 mod revoke;
+mod rotate;
+mod stats;
+mod switch;
 mod users_create;
 mod users_create_admin;
 mod users_delete;
@@ -30,6 +33,10 @@ pub fn run(cli: Cli) -> Result<(), AdminError> {
     match command {
         Command::Create(flags) | Command::Keys(Keys::Create(flags)) => create::run(&open()?, flags, json),
         Command::List(flags) | Command::Keys(Keys::List(flags)) => list::run(&open()?, &flags, json),
+        Command::Stats(flags) => stats::run(&open()?, &flags, json),
+        Command::Activate { key_id } => switch::run(&open()?, &key_id, true, json),
+        Command::Deactivate { key_id } => switch::run(&open()?, &key_id, false, json),
+        Command::Rotate(flags) => rotate::run(&open()?, &flags, json),
         Command::Revoke(flags) => revoke::run(&open()?, &flags, json),
         Command::Users(Users::Create(flags)) => users_create::run(&open()?, flags, json),
         Command::Users(Users::CreateAdmin(flags)) => users_create_admin::run(&open()?, &flags, json),

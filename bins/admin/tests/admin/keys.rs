@@ -12,11 +12,11 @@ use tollgate_store::{Change, NewKey};
 
 use crate::support::{Site, on_each_database, text};
 
-fn now() -> Time {
+pub fn now() -> Time {
     SystemClock::start().now()
 }
 
-fn a_key(site: &Site) -> KeyId {
+pub fn a_key(site: &Site) -> KeyId {
     let made = site.json(&["create", "--name", "John Doe", "--email", "john@example.com"]);
     text(&made, "/key_id").parse().unwrap()
 }
@@ -178,7 +178,7 @@ fn list_shows_the_columns_and_the_sums_of_seven_days() {
     });
 }
 
-fn used(key: &tollgate_domain::ApiKey, time: Time, tokens: u64) -> UsageEvent {
+pub fn used(key: &tollgate_domain::ApiKey, time: Time, tokens: u64) -> UsageEvent {
     UsageEvent {
         id: EventId::new(time, &OsRandomness),
         time,

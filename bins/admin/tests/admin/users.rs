@@ -135,7 +135,7 @@ fn users_are_made_listed_shown_and_moved() {
 
 #[test]
 fn delete_asks_and_without_an_answer_nothing_happens() {
-    on_each(|site| {
+    on_each_database(|site| {
         let made = site.json(&["create", "--name", "Gone Soon", "--email", "gone@example.com"]);
         for input in ["", "n\n"] {
             let said = site.run_with(&["users", "delete", "gone@example.com"], input).ended(1);
