@@ -104,6 +104,8 @@ pub fn operations(document: &utoipa::openapi::OpenApi) -> Vec<(String, String)> 
 fn complete(operation: &mut Operation) {
     let takes_body = operation.request_body.is_some();
     let secured = operation.security.as_ref().is_some_and(|all| !all.is_empty());
+    // They answer people, and say themselves what.
+    let is_page = operation.tags.iter().flatten().any(|tag| tag == "pages");
     let (mut in_path, mut in_query) = (false, false);
     for parameter in operation.parameters.iter().flatten() {
         if let RefOr::T(parameter) = parameter {
@@ -127,7 +129,7 @@ fn complete(operation: &mut Operation) {
             "The database is away or too much is under way; `Retry-After` says when.",
         ),
     ];
-    for (_, status, description) in follows.into_iter().filter(|(follows, _, _)| *follows) {
+    for (_, status, description) in follows.into_iter().filter(|(follows, _, _)| *follows && !is_page) {
         let response = RefOr::T(Response::new(description));
         operation.responses.responses.entry(status.to_owned()).or_insert(response);
     }

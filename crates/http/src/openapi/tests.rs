@@ -53,6 +53,21 @@ fn every_route_of_this_release_is_there() {
         ("POST", "/api/v1/admin/users/{id}/reset-2fa"),
         ("GET", "/api/v1/auth/me"),
         ("GET", "/api/v1/auth/vscode-config"),
+        ("PUT", "/api/v1/auth/me"),
+        ("DELETE", "/api/v1/auth/me"),
+        ("POST", "/api/v1/auth/verify-email"),
+        ("POST", "/api/v1/auth/resend-verification"),
+        ("POST", "/api/v1/auth/request-password-reset"),
+        ("POST", "/api/v1/auth/password/reset"),
+        ("POST", "/api/v1/auth/reset-password"),
+        ("POST", "/api/v1/auth/password/reset/confirm"),
+        ("POST", "/api/v1/admin/invites"),
+        ("DELETE", "/api/v1/admin/users/{id}"),
+        ("POST", "/api/v1/admin/users/{id}/password-reset"),
+        ("GET", "/verify-email"),
+        ("POST", "/verify-email"),
+        ("GET", "/reset-password"),
+        ("POST", "/reset-password"),
         ("GET", "/api/v1/keys"),
         ("POST", "/api/v1/keys"),
         ("DELETE", "/api/v1/keys/{id}"),
@@ -112,7 +127,10 @@ fn every_error_is_a_problem_and_what_needs_credentials_says_so() {
         let responses = operation["responses"].as_object().unwrap();
         if operation["tags"][0] == "pages" {
             let mut errors = responses.iter().filter(|(status, _)| status.starts_with(['4', '5']));
-            assert!(errors.all(|(_, response)| response["content"].get("text/html").is_some()), "{method} {path}");
+            assert!(
+                errors.all(|(_, response)| response["content"].get("text/html").is_some()),
+                "{method} {path}"
+            );
             assert!(operation.get("security").is_none(), "{method} {path}");
             return;
         }
@@ -125,7 +143,8 @@ fn every_error_is_a_problem_and_what_needs_credentials_says_so() {
         }
         let secured = operation.get("security").is_some();
         // What they refuse are the credentials of their bodies.
-        let gives_tokens = ["/login", "/external", "/refresh"].iter().any(|end| path.ends_with(end));
+        let gives_tokens =
+            ["/login", "/external", "/refresh", "/2fa/verify"].iter().any(|end| path.ends_with(end));
         assert_eq!(secured, responses.contains_key("401") && !gives_tokens, "{method} {path}");
         if operation.get("requestBody").is_some() {
             for status in ["400", "408", "413", "415", "422"] {

@@ -69,6 +69,7 @@ pub async fn reset_password_page(
 
 /// Set a password on a page
 #[utoipa::path(
+    operation_id = "reset_password_on_page",
     tag = "pages",
     responses(
         (status = 200, description = "The password was set.", body = String, content_type = "text/html"),

@@ -77,6 +77,7 @@ pub async fn verify_email_page(
 
 /// Confirm an address on a page
 #[utoipa::path(
+    operation_id = "verify_email_on_page",
     tag = "pages",
     responses(
         (status = 200, description = "What was done.", body = String, content_type = "text/html"),

@@ -12,9 +12,9 @@ use tollgate_domain::{
 };
 use tollgate_gate::Authenticator;
 use tollgate_store::{
-    ChangeStore, Changes, Credentials, Deletion, Directory, DueMail, Edit, EditorKey, EventStore, Folded, KeyFilter,
-    KeyStore, KeyTotals, ListedKey, ListedSession, LogMark, LogPage, MailStore, Mark, NewKey, NewMail,
-    NewSession, NewUser, OpenRequestStore, Page, PageRequest, PasswordChange, Rotated, Rotation,
+    ChangeStore, Changes, Credentials, Deletion, Directory, DueMail, Edit, EditorKey, EventStore, Folded,
+    KeyFilter, KeyStore, KeyTotals, ListedKey, ListedSession, LogMark, LogPage, MailStore, Mark, NewKey,
+    NewMail, NewSession, NewUser, OpenRequestStore, Page, PageRequest, PasswordChange, Rotated, Rotation,
     SavedWindows, SessionStore, Stats, StoreError, Stores, StreamId, UsageScope, UsageStore, UserStore,
     WindowStore,
 };

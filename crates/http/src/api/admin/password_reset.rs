@@ -16,6 +16,7 @@ use crate::{
 ///
 /// Mails the user a link with which a new password is set. The present one stays until then.
 #[utoipa::path(
+    operation_id = "admin_password_reset",
     tag = "administration",
     security(("bearer" = []), ("api_key" = [])),
     params(("id" = String, Path, description = "The user's id.")),
