@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use proptest::prelude::*;
-use tollgate_domain::{ApiKey, KeyId, LimitOverrides, window::WindowKind};
+use tollgate_domain::{ApiKey, KeyId, LimitOverrides};
 
 use super::*;
 use crate::{
