@@ -12,7 +12,7 @@ use std::{
 use tollgate_domain::{ApiKey, User, UserId};
 
 use super::given;
-use crate::{Change, Changes, Stores};
+use crate::{Change, Changes, Edit, Stores};
 
 /// What was changed since `before`.
 fn since(stores: &Stores, before: i64) -> Vec<Change> {
@@ -31,6 +31,7 @@ pub fn each_write_says_what_changed(stores: &Stores) {
     let new = given::user();
     let (user, key) = (new.user.id, given::key(new.user.id));
     let session = given::session(user);
+    let off: Edit<ApiKey> = Arc::new(|key| key.is_active = false);
     let writes: [Write<'_>; 9] = [
         (
             "a user with a key",
@@ -56,19 +57,7 @@ pub fn each_write_says_what_changed(stores: &Stores) {
         ),
         (
             "an edit of a key",
-            &|| {
-                drop(
-                    stores
-                        .keys
-                        .edit(
-                            key.key.id,
-                            Arc::new(|key: &mut ApiKey| key.is_active = false),
-                            given::at(1),
-                            &[],
-                        )
-                        .unwrap(),
-                )
-            },
+            &|| drop(stores.keys.edit(key.key.id, Arc::clone(&off), given::at(1), &[]).unwrap()),
             vec![Change::Key(key.key.id)],
         ),
         (
