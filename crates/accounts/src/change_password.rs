@@ -4,13 +4,7 @@ use secrecy::SecretString;
 use tollgate_domain::{AuditAction, AuditSubject};
 use tollgate_store::PasswordChange;
 
-use crate::{
-    Accounts, AccountsError,
-    field::Faults,
-    mail::Mail,
-    password::MAX_CHECKS,
-    session::Identity,
-};
+use crate::{Accounts, AccountsError, field::Faults, mail::Mail, password::MAX_CHECKS, session::Identity};
 
 impl Accounts {
     /// Gives `caller` a new password for the present one. Every other session of the user ends with it, and this one

@@ -143,7 +143,9 @@ pub enum AccountsError {
     #[error("this account is deactivated")]
     UserDisabled,
     /// The account's address must be confirmed first.
-    #[error("the email address of this account is not confirmed yet: follow the link in the mail, or ask for another")]
+    #[error(
+        "the email address of this account is not confirmed yet: follow the link in the mail, or ask for another"
+    )]
     EmailNotVerified,
     /// The user has no address to which a mail could go.
     #[error("this account has no email address")]

@@ -2,11 +2,11 @@
 
 mod attempt;
 mod audit;
+mod device;
 mod external;
 mod key;
-mod mail;
-mod device;
 mod known_and_unknown;
+mod mail;
 mod password;
 mod refresh;
 mod second_factor;

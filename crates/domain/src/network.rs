@@ -56,7 +56,9 @@ impl FromStr for Network {
         // ::ffff:10.0.0.0/104 is 10.0.0.0/8.
         let before = if first.is_ipv4() && written.is_ipv6() { V6_BITS - V4_BITS } else { 0 };
         let bits = match bits {
-            Some(bits) => bits.checked_sub(before).filter(|bits| *bits <= most).ok_or(NotANetwork::Malformed)?,
+            Some(bits) => {
+                bits.checked_sub(before).filter(|bits| *bits <= most).ok_or(NotANetwork::Malformed)?
+            }
             None => most,
         };
         if masked(first, bits) != first {
@@ -144,8 +146,20 @@ mod tests {
     #[test]
     fn what_is_no_network_is_told_apart_from_one_with_host_bits() {
         for text in [
-            "", "x", "10.0.0", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/+8", "10.0.0.0/08", "::/129",
-            "10.0.0.0/8/8", " 10.0.0.1", "::ffff:10.0.0.0/8", "010.0.0.1", "10.0.0.1 ",
+            "",
+            "x",
+            "10.0.0",
+            "10.0.0.0/",
+            "10.0.0.0/33",
+            "10.0.0.0/-1",
+            "10.0.0.0/+8",
+            "10.0.0.0/08",
+            "::/129",
+            "10.0.0.0/8/8",
+            " 10.0.0.1",
+            "::ffff:10.0.0.0/8",
+            "010.0.0.1",
+            "10.0.0.1 ",
         ] {
             assert_eq!(text.parse::<Network>(), Err(NotANetwork::Malformed), "{text}");
         }

@@ -748,8 +748,14 @@ impl House {
         let directory = Arc::new(Directory::new(1_000_000));
         let (asked, ticking) =
             (Arc::clone(&lookups) as Arc<dyn Blocking>, Arc::clone(&clock) as Arc<dyn Clock>);
-        let authenticator =
-            Authenticator::new(directory, stores.clone(), pepper, Arc::clone(&ticking), Arc::clone(&asked), setup.unknown_keys_per_hour);
+        let authenticator = Authenticator::new(
+            directory,
+            stores.clone(),
+            pepper,
+            Arc::clone(&ticking),
+            Arc::clone(&asked),
+            setup.unknown_keys_per_hour,
+        );
         let settings = RecorderSettings { max_open: setup.max_open, max_wait: setup.max_wait };
         let recorder_stores = RecorderStores {
             events: Arc::clone(&events) as _,

@@ -58,7 +58,16 @@ pub struct Problem {
 impl Problem {
     /// A problem with a stable code and words that say what to do.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), errors: Vec::new(), headers: Vec::new(), cause: None, oauth: None, mfa_token: None }
+        Self {
+            status,
+            code,
+            detail: detail.into(),
+            errors: Vec::new(),
+            headers: Vec::new(),
+            cause: None,
+            oauth: None,
+            mfa_token: None,
+        }
     }
 
     /// A problem of an OAuth endpoint, whose code is also its `error`.

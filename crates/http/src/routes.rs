@@ -88,7 +88,15 @@ pub const GROUPS: [Group; 9] = [
         prefix: "/api/v1/admin",
         aliases: &["/api/admin", "/admin"],
         routes: |group| {
-            group.service(admin::unlock_user::unlock_user).service(admin::edit_user::edit_user).service(admin::edit_key::edit_key).service(admin::delete_user::delete_user).service(admin::invite::invite).service(admin::password_reset::password_reset).service(admin::reset_second_factor::reset_second_factor).service(admin::list_audit::list_audit);
+            group
+                .service(admin::unlock_user::unlock_user)
+                .service(admin::edit_user::edit_user)
+                .service(admin::edit_key::edit_key)
+                .service(admin::delete_user::delete_user)
+                .service(admin::invite::invite)
+                .service(admin::password_reset::password_reset)
+                .service(admin::reset_second_factor::reset_second_factor)
+                .service(admin::list_audit::list_audit);
         },
     },
     Group {

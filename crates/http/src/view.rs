@@ -1,8 +1,8 @@
 //! What the API shows of things: one file a noun, no secrets but where a type says so.
 
 pub mod audit;
-pub mod billing;
 pub mod backup_codes;
+pub mod billing;
 pub mod event;
 pub mod key;
 pub mod money;

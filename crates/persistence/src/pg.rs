@@ -132,7 +132,8 @@ pub fn lock_address(conn: &mut Conn, address: &[u8; 32]) -> QueryResult<()> {
 /// Holds these counts of attempts against other writers until the end of the transaction, in the order of their keys.
 pub fn lock_attempts(conn: &mut Conn, keys: &[&[u8]]) -> QueryResult<()> {
     if let Conn::Pg(conn) = conn {
-        let held = attempts::table.filter(attempts::key.eq_any(keys)).order(attempts::key).select(attempts::key);
+        let held =
+            attempts::table.filter(attempts::key.eq_any(keys)).order(attempts::key).select(attempts::key);
         held.for_update().execute(conn)?;
     }
     Ok(())

@@ -62,8 +62,7 @@ fn nothing_tells_of_a_deleted_user_and_everything_of_the_others() {
         let (gone, here) = (given::stored_user(&stores), given::stored_user(&stores));
         let (key, other) = (given::stored_key(&stores, gone), given::stored_key(&stores, here));
         let theirs = |user, key, n| given::event(user, key, given::at(n * QUARTER / 3));
-        let all: Vec<_> =
-            (0..EVENTS).flat_map(|n| [theirs(gone, key, n), theirs(here, other, n)]).collect();
+        let all: Vec<_> = (0..EVENTS).flat_map(|n| [theirs(gone, key, n), theirs(here, other, n)]).collect();
         given::used(&stores, &all);
         // Not folded yet.
         given::append(&stores, &[theirs(gone, key, EVENTS)]);

@@ -35,7 +35,9 @@ pub fn is_ready(workspace: &Workspace) -> bool {
     let wanted = fs::read_to_string(workspace.root.join(REQUIREMENTS));
     let made = fs::read_to_string(stamp(workspace));
     matches!((wanted, made), (Ok(wanted), Ok(made)) if wanted == made)
-        && machine::succeeds(Command::new(interpreter(workspace)).args(["-c", "import cryptography, openai, requests"]))
+        && machine::succeeds(
+            Command::new(interpreter(workspace)).args(["-c", "import cryptography, openai, requests"]),
+        )
 }
 
 /// The commands that make the environment.

@@ -8,8 +8,8 @@ use tollgate_accounts::{
     Actor,
     session::{Checked, Identity},
 };
-use tollgate_gate::Refusal;
 use tollgate_domain::{Permission, UserId};
+use tollgate_gate::Refusal;
 
 use crate::{
     credentials::{Presented, Unreadable, presented},

@@ -44,7 +44,8 @@ impl From<AccountsError> for Problem {
                 Self::new(StatusCode::UNAUTHORIZED, "invalid_credentials", said)
             }
             AccountsError::Identity(IdentityError::Unreachable) => {
-                Self::new(StatusCode::BAD_GATEWAY, "upstream_unreachable", said).retry_after(RETRY_ISSUER_AFTER)
+                Self::new(StatusCode::BAD_GATEWAY, "upstream_unreachable", said)
+                    .retry_after(RETRY_ISSUER_AFTER)
             }
             AccountsError::LinkRequired => Self::new(StatusCode::CONFLICT, "link_required", said),
             AccountsError::MfaRequired { mfa_token } => {
@@ -61,7 +62,8 @@ impl From<AccountsError> for Problem {
             AccountsError::EmailNotVerified => Self::new(StatusCode::FORBIDDEN, "email_not_verified", said),
             AccountsError::NoEmail => Self::new(StatusCode::CONFLICT, "conflict", said),
             AccountsError::TooManyMails => {
-                Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", said).retry_after(RETRY_MAILS_AFTER)
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", said)
+                    .retry_after(RETRY_MAILS_AFTER)
             }
             AccountsError::Beyond(beyond) => beyond.into(),
             AccountsError::TooManyKeys { .. } => Self::new(StatusCode::CONFLICT, "too_many_keys", said),
@@ -73,9 +75,8 @@ impl From<AccountsError> for Problem {
             | AccountsError::SecondFactorOn
             | AccountsError::SecondFactorOff
             | AccountsError::SecondFactorNotSetUp
-            | AccountsError::KeyRevoked | AccountsError::AmbiguousPrefix(_) => {
-                Self::new(StatusCode::CONFLICT, "conflict", said)
-            }
+            | AccountsError::KeyRevoked
+            | AccountsError::AmbiguousPrefix(_) => Self::new(StatusCode::CONFLICT, "conflict", said),
             AccountsError::Internal(cause) => Self::internal(cause),
         }
     }

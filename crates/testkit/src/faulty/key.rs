@@ -2,7 +2,8 @@
 
 use tollgate_domain::{ApiKey, AuditEntry, KeyHash, KeyId, Time, UserId};
 use tollgate_store::{
-    Edit, EditorKey, EntryOf, KeyFilter, KeyRotation, KeyStore, ListedKey, NewKey, Page, PageRequest, StoreError,
+    Edit, EditorKey, EntryOf, KeyFilter, KeyRotation, KeyStore, ListedKey, NewKey, Page, PageRequest,
+    StoreError,
 };
 
 use super::Wrapped;

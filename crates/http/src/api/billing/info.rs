@@ -35,8 +35,7 @@ fn read(accounts: &Accounts, folder: &Folder, actor: &Actor) -> Result<BillingIn
     let as_of = folder.join();
     let now = accounts.clock.now();
     let month = Month::of(now);
-    let scope =
-        UsageScope { user: Some(actor.user.id), key: None, environment: Some(Environment::Live) };
+    let scope = UsageScope { user: Some(actor.user.id), key: None, environment: Some(Environment::Live) };
     let sums = accounts.stores.usage.stats(&scope, month.start(), now + QUARTER)?;
     let quota = accounts.quota(&actor.user, Environment::Live)?;
     Ok(BillingInfoView::new(&actor.user, sums.totals, &quota, now, as_of))
