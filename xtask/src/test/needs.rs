@@ -84,6 +84,8 @@ fn missing(workspace: &Workspace, steps: &[Step]) -> Vec<Missing> {
         note(machine::has_program("nginx"), "nginx", "tests behind a proxy", Cure::Packages(&["nginx"]));
     }
     if has(Step::E2e) {
+        let browser = ["chromium", "chromium-browser", "google-chrome"].into_iter().any(machine::has_program);
+        note(browser, "Chromium", "the pages in a real browser", Cure::Packages(&["chromium"]));
         let packages = Cure::Packages(&["python3", "python3-venv"]);
         note(python::interpreter_is_there(), "Python 3 with venv", "the end-to-end tests", packages);
         let what = "an environment with the packages `openai` and `requests`";
