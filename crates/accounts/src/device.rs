@@ -163,7 +163,8 @@ impl Accounts {
             let now = self.now();
             let poll = Poll {
                 device,
-                client: name.map(str::to_owned),
+                // As it was kept.
+                client: name.map(|name| name.trim().to_owned()),
                 now,
                 tolerance: TOLERANCE,
                 slower_by: SLOWER_BY,

@@ -279,6 +279,17 @@ fn an_address_has_so_many_devices_that_ask() {
 }
 
 #[test]
+fn a_program_asks_by_its_name_as_it_wrote_it() {
+    on_each(|house| {
+        for name in ["  An Editor ", " ", ""] {
+            let codes = house.accounts.begin_device(Some(name), &editor()).unwrap();
+            let asked = refusal(house.accounts.poll_device(&codes.device_code, Some(name), &editor()));
+            assert_eq!(told(asked), DeviceRefusal::AuthorizationPending, "{name:?}");
+        }
+    });
+}
+
+#[test]
 fn a_programs_name_is_plain_and_bounded() {
     on_each(|house| {
         let ann = house.signed_in("ann@example.com");
