@@ -65,6 +65,11 @@ impl Accounts {
             Fit::Yes | Fit::No => None,
         };
         let proof = Proof::Password(ProvedPassword { hash, replacement });
-        self.sign_in(Arc::new(known), proof, client)
+        let signed_in = self.sign_in(Arc::new(known), proof, client);
+        if let Err(AccountsError::UserDisabled | AccountsError::EmailNotVerified) = &signed_in {
+            // Nobody got in, whatever the password.
+            self.note_failed_login(user, email, admitted, client)?;
+        }
+        signed_in
     }
 }

@@ -53,6 +53,20 @@ impl House {
 }
 
 #[test]
+fn who_is_refused_with_the_right_password_stands_in_the_audit_log_too() {
+    on_each(|house| {
+        let user = house.register("ann@example.com").user;
+        let off = UserChanges { is_active: Some(false), ..UserChanges::default() };
+        house.accounts.edit_user(&By::program(), user.id, off).unwrap();
+        for number in 0..MAX {
+            let refused = log_in(&house.accounts, "ann@example.com", PASSWORD, &stranger(number));
+            assert!(matches!(refused, Err(AccountsError::UserDisabled)), "{refused:?}");
+        }
+        assert_eq!((house.told("session.login_failed"), house.told("user.locked")), (5, 1));
+    });
+}
+
+#[test]
 fn wrong_passwords_lock_known_and_unknown_addresses_alike() {
     on_each(|house| {
         house.register("ann@example.com");
