@@ -157,6 +157,18 @@ pub(crate) fn spend(
     if spent == 0 { Ok(None) } else { find(conn, hash) }
 }
 
+/// Ends what was asked for while the user had another password: that, or another address, or the end of the account.
+/// That the address is confirmed hangs on no password.
+pub(crate) fn end_wishes(conn: &mut Conn, user: Id, now: Time) -> Result<(), Failure> {
+    diesel::update(mail_tokens::table)
+        .filter(mail_tokens::user_id.eq(user))
+        .filter(mail_tokens::ended_at.is_null())
+        .filter(mail_tokens::purpose.ne(MailPurpose::Verification.as_str()))
+        .set(mail_tokens::ended_at.eq(Some(Ts::from(now))))
+        .execute(conn)?;
+    Ok(())
+}
+
 /// Ends every token of a user.
 pub(crate) fn end_all(conn: &mut Conn, user: Id, now: Time) -> Result<(), Failure> {
     diesel::update(mail_tokens::table)

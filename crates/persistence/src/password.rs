@@ -7,7 +7,7 @@ use crate::{
     both::Conn,
     database::Effects,
     failure::Failure,
-    mail, pg,
+    mail, mail_token, pg,
     rows::user::UserRow,
     schema::users,
     second_factor, session,
@@ -40,6 +40,7 @@ pub fn change(conn: &mut Conn, change: &PasswordChange) -> Result<(bool, Effects
     let values = (users::password_hash.eq(Some(&change.after)), users::updated_at.eq(Ts::from(change.now)));
     diesel::update(users::table.find(user)).set(values).execute(conn)?;
     second_factor::forget_first(conn, change.user)?;
+    mail_token::end_wishes(conn, user, change.now)?;
     if let Some(mail) = &change.mail {
         mail::insert(conn, mail)?;
     }

@@ -366,6 +366,30 @@ fn another_address_acts_once_it_is_confirmed() {
 }
 
 #[test]
+fn a_changed_password_ends_what_was_asked_for_with_the_one_before() {
+    on_each(|house| {
+        house.register(ANN);
+        let verification = house.token_to(&house.accounts, ANN);
+        let (ann, eve) = (house.login(ANN, OLD).unwrap(), house.login(ANN, OLD).unwrap());
+        // Eve knows the password. Ann is told what it is used for, and does what the mail says.
+        let moving = ProfileChanges {
+            email: Some("eve@example.com".to_owned()),
+            password: Some(OLD.into()),
+            ..ProfileChanges::default()
+        };
+        house.accounts.edit_profile(&house.session(&eve), moving).unwrap();
+        let link = house.token_to(&house.accounts, "eve@example.com");
+        house.request_reset(ANN);
+        let reset = house.token_to(&house.accounts, ANN);
+        house.accounts.change_password(&house.session(&ann), &OLD.into(), &NEW.into()).unwrap();
+        assert_eq!(field(house.accounts.verify_email(&link, &client())), "token");
+        assert_eq!(field(house.reset(&reset, OLD)), "token");
+        house.accounts.verify_email(&verification, &client()).unwrap();
+        house.login(ANN, NEW).unwrap();
+    });
+}
+
+#[test]
 fn a_profile_changes_what_is_named() {
     on_each(|house| {
         house.register(ANN);
