@@ -9,6 +9,7 @@ use crate::{
     field::Faults,
     mail::{Mail, VERIFICATION_LIFETIME},
     mail_token::refused,
+    register::taken,
 };
 
 /// Tokens that confirm an address.
@@ -103,7 +104,7 @@ impl Accounts {
             key_audit: vec![self.entry(&by, AuditAction::KeyCreated, AuditSubject::Key(first_key.key.id))],
             first_key,
         };
-        match self.stores.mail_tokens.confirm(&confirmation)? {
+        match self.stores.mail_tokens.confirm(&confirmation).map_err(taken)? {
             Confirmed::Done { user, with_key } => Ok(VerifiedEmail {
                 user: *user,
                 first_key: with_key.then_some((confirmation.first_key.key, secret)),

@@ -1,6 +1,9 @@
 //! What mails allow: setting passwords, confirming addresses, signing up, deleting; and how they are sent.
 
-use std::sync::Mutex;
+use std::{
+    sync::{Barrier, Mutex},
+    thread,
+};
 
 use chrono::TimeDelta;
 use secrecy::SecretString;
@@ -386,6 +389,39 @@ fn a_changed_password_ends_what_was_asked_for_with_the_one_before() {
         assert_eq!(field(house.reset(&reset, OLD)), "token");
         house.accounts.verify_email(&verification, &client()).unwrap();
         house.login(ANN, NEW).unwrap();
+    });
+}
+
+#[test]
+fn of_two_who_confirm_the_same_address_at_once_one_is_told_that_it_is_taken() {
+    on_each(|house| {
+        for round in 0..5 {
+            let wanted = format!("wanted-{round}@example.com");
+            let links = ["ann", "bob"].map(|name| {
+                let email = format!("{name}-{round}@example.com");
+                house.register(&email);
+                let changes = ProfileChanges {
+                    email: Some(wanted.clone()),
+                    password: Some(OLD.into()),
+                    ..ProfileChanges::default()
+                };
+                let caller = house.session(&house.login(&email, OLD).unwrap());
+                house.accounts.edit_profile(&caller, changes).unwrap();
+                house.token_to(&house.accounts, &wanted)
+            });
+            let start = Barrier::new(links.len());
+            let confirm = |link: &SecretString| {
+                start.wait();
+                house.accounts.verify_email(link, &client()).map(drop)
+            };
+            let confirmed: Vec<_> = thread::scope(|scope| {
+                let threads: Vec<_> = links.iter().map(|link| scope.spawn(|| confirm(link))).collect();
+                threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+            });
+            let good = confirmed.iter().filter(|confirmed| confirmed.is_ok()).count();
+            let taken = confirmed.iter().filter(|one| matches!(one, Err(AccountsError::EmailTaken))).count();
+            assert_eq!((good, taken), (1, 1), "{confirmed:?}");
+        }
     });
 }
 
