@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tollgate_domain::{
-    ApiKey, AuditAction, AuditSubject, KeyId, Network, Permission, Permissions, Role, window::WindowKind,
+    ApiKey, AuditAction, AuditSubject, KeyId, Network, Permission, Permissions, Role, limit::KeyLimits,
+    window::WindowKind,
 };
 use tollgate_store::ListedKey;
 
@@ -168,9 +169,12 @@ fn limit(
     let Some(asked) = change else { return Ok(()) };
     let user = &*actor.user;
     let users = user.limits.of(window).unwrap_or_else(|| settings.tiers.window(user.tier, window));
-    let given = before.limits.of(window, &settings.tiers).filter(|(_, by_admin)| *by_admin);
-    let ceiling = given.map_or(users, |(limit, _)| limit);
-    let beyond = asked.map_or(given.is_some(), |asked| asked > ceiling);
+    let KeyLimits { limits: own, tier, by_admin } = before.limits;
+    let singly = own.of(window).filter(|_| by_admin.of(window));
+    // An administrator's tier stands behind whatever its owner gave the key since.
+    let by_tier = tier.filter(|_| by_admin.tier).map(|tier| settings.tiers.window(tier, window));
+    let ceiling = singly.or(by_tier).unwrap_or(users);
+    let beyond = asked.map_or(singly.is_some(), |asked| asked > ceiling);
     if beyond && user.role != Role::Admin {
         return Err(Beyond::Limit(WindowName(window), ceiling));
     }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use proptest::prelude::*;
-use tollgate_domain::{ApiKey, KeyId, LimitOverrides};
+use tollgate_domain::{ApiKey, KeyId, LimitOverrides, Tiers, window::WindowKind};
 
 use super::*;
 use crate::{
@@ -187,12 +187,20 @@ fn an_owner_widens_nothing_that_an_administrator_gave() {
         house.accounts.edit_key(&By::program(), id, &by_tier).unwrap();
         let rich = UserChanges { tier: Some(Tier::Enterprise), ..UserChanges::default() };
         let ann = house.accounts.edit_user(&By::program(), ann.id, rich).unwrap();
-        let minute = OwnKeyChanges {
-            limits: LimitChanges { minute: Some(Some(61)), ..LimitChanges::default() },
-            ..OwnKeyChanges::default()
+        let minute = |limit: Option<u64>| {
+            let limits = LimitChanges { minute: Some(limit), ..LimitChanges::default() };
+            let changes = OwnKeyChanges { limits, ..OwnKeyChanges::default() };
+            house.accounts.change_key(&house.by(&ann, None), id, &changes)
         };
-        let refused = house.accounts.change_key(&house.by(&ann, None), id, &minute);
-        assert!(matches!(beyond(refused), Beyond::Limit(_, 60)));
+        assert!(matches!(beyond(minute(Some(61))), Beyond::Limit(_, 60)));
+        // Having lowered it first changes nothing in that.
+        minute(Some(30)).unwrap();
+        assert!(matches!(beyond(minute(Some(61))), Beyond::Limit(_, 60)));
+        minute(Some(60)).unwrap();
+        assert_eq!(
+            minute(None).unwrap().key.limits.of(WindowKind::Minute, &Tiers::default()),
+            Some((60, true))
+        );
         house
             .accounts
             .edit_key(&By::program(), id, &KeyChanges { is_active: Some(true), ..KeyChanges::default() })
