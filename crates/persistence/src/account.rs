@@ -5,7 +5,7 @@ use tollgate_domain::{KeyId, SessionId, Time, User, UserId};
 use tollgate_store::{Change, Deletion, DeletionProof, MailPurpose, NewKey, NewUser, PasswordReset};
 
 use crate::{
-    attempt,
+    attempt, audit,
     both::Conn,
     database::Effects,
     erasure,
@@ -129,6 +129,11 @@ pub(crate) fn delete_proved(conn: &mut Conn, deletion: &Deletion) -> Result<(boo
 /// Deletes a user with all that is the user's; gives what changed. The user must be held.
 pub(crate) fn delete(conn: &mut Conn, user: UserId, now: Time) -> Result<Vec<Change>, Failure> {
     erasure::insert(conn, user, now)?;
+    let email: Option<Option<String>> =
+        users::table.find(Id::from(user)).select(users::email).first(conn).optional()?;
+    if let Some(email) = email.flatten() {
+        audit::forget_email(conn, user, &email)?;
+    }
     let keys: Vec<Id> = api_keys::table
         .filter(api_keys::user_id.eq(Id::from(user)))
         .order(api_keys::id)

@@ -152,6 +152,15 @@ impl AuditStore for Database {
     }
 }
 
+/// Erases an address of this person wherever others named it: whoever tried to sign up with it, or was to have it.
+pub(crate) fn forget_email(conn: &mut Conn, user: UserId, email: &str) -> Result<(), Failure> {
+    let others = audit_personal::user_id.is_null().or(audit_personal::user_id.ne(Some(Id::from(user))));
+    diesel::update(audit_personal::table.filter(audit_personal::email.eq(email)).filter(others))
+        .set(audit_personal::email.eq(None::<String>))
+        .execute(conn)?;
+    Ok(())
+}
+
 /// Erases what tells of this person from at most `limit` entries; gives from how many.
 pub(crate) fn erase(conn: &mut Conn, user: UserId, limit: u32) -> Result<u64, Failure> {
     let seqs: Vec<i64> = audit_personal::table

@@ -4,7 +4,10 @@ use tollgate_domain::AuditHead;
 use tollgate_store::AuditFilter;
 
 use super::*;
-use crate::audit::verify::{Fault, Verdict};
+use crate::{
+    audit::verify::{Fault, Verdict},
+    profile::ProfileChanges,
+};
 
 /// Sign-ups, logins and logouts: ten entries.
 fn some_history(house: &House) {
@@ -101,6 +104,33 @@ fn what_did_not_happen_is_not_told() {
         house.accounts.revoke_key(&actor, ann.key.id, false).unwrap();
         house.accounts.register(&registration("ann@example.com"), &client()).unwrap_err();
         assert_eq!(actions(house)[before..], ["key.revoked", "user.registration_refused"]);
+    });
+}
+
+#[test]
+fn the_address_of_who_is_deleted_stands_nowhere_even_where_others_named_it() {
+    on_each(|house| {
+        house.login("ann@example.com", "too-early").unwrap_err();
+        house.accounts.invite(&By::program(), Some("ann@example.com")).unwrap();
+        let ann = house.register("ann@example.com").user;
+        let bob = house.register("bob@example.com").user;
+        house.accounts.register(&registration("ann@example.com"), &client()).unwrap_err();
+        house.accounts.request_password_reset("bob@example.com", &client()).unwrap();
+        let caller = house.session(&house.login("bob@example.com", "testpass123").unwrap());
+        let wanted = ProfileChanges {
+            email: Some("ann@example.com".to_owned()),
+            password: Some("testpass123".into()),
+            ..ProfileChanges::default()
+        };
+        house.accounts.edit_profile(&caller, wanted).unwrap();
+        house.accounts.start_password_reset(&By::user(bob.id, &client()), ann.id).unwrap();
+        house.accounts.delete_user(&By::program(), ann.id).unwrap();
+        house.accounts.erase_deleted(house.clock.now()).unwrap();
+        let listed = house.stores.audit.list(None, 100, &AuditFilter::default()).unwrap();
+        let emails: Vec<_> =
+            listed.iter().filter_map(|entry| entry.personal.as_ref()?.email.as_deref()).collect();
+        assert_eq!(emails, ["bob@example.com"], "{listed:?}");
+        assert_eq!(verdict(house, None).fault, None);
     });
 }
 
