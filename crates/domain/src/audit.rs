@@ -37,6 +37,8 @@ actions! {
     UserRegistered => "user.registered",
     /// An administrator made a user.
     UserCreated => "user.created",
+    /// A user of another system was taken over.
+    UserImported => "user.imported",
     /// A user's own profile or what an administrator decides of a user changed.
     UserUpdated => "user.updated",
     /// An account was opened again.
@@ -107,6 +109,8 @@ actions! {
     BackupCodesRenewed => "second_factor.backup_codes_renewed",
     /// A key was made.
     KeyCreated => "key.created",
+    /// A key of another system was taken over.
+    KeyImported => "key.imported",
     /// A key was changed.
     KeyUpdated => "key.updated",
     /// A key got another secret.

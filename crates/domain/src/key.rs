@@ -225,6 +225,12 @@ impl Pepper {
         self.keyed(b"", &key.digest()).into_iter().map(KeyHash)
     }
 
+    /// Every hash under which the key may have been stored whose SHA-256 is `digest`, the newest pepper's first: of a
+    /// key of another system no more is known.
+    pub fn hashes_of_digest(&self, digest: &[u8; 32]) -> Vec<KeyHash> {
+        self.keyed(b"", digest).into_iter().map(KeyHash).collect()
+    }
+
     /// Keyed hashes of an opaque token of some `purpose`, the newest pepper's first: the purpose keeps
     /// a token of one kind from being taken for one of another.
     pub fn token_hashes(&self, purpose: &str, token: &[u8]) -> Vec<[u8; 32]> {

@@ -339,6 +339,13 @@ impl tollgate_store::KeyStore for Rows {
     ) -> Result<Option<ApiKey>, StoreError> {
         unasked()
     }
+    fn import(
+        &self,
+        _: &[tollgate_store::KeyImport],
+        _: bool,
+    ) -> Result<Vec<tollgate_store::Imported>, StoreError> {
+        unasked()
+    }
     fn rotate(&self, _: &tollgate_store::KeyRotation) -> Result<Option<ApiKey>, StoreError> {
         unasked()
     }
@@ -379,6 +386,13 @@ impl tollgate_store::UserStore for Rows {
         unasked()
     }
     fn delete(&self, _: &tollgate_store::Deletion) -> Result<bool, StoreError> {
+        unasked()
+    }
+    fn import(
+        &self,
+        _: &[tollgate_store::UserImport],
+        _: bool,
+    ) -> Result<Vec<tollgate_store::Imported>, StoreError> {
         unasked()
     }
     fn list(&self, _: &PageRequest, _: Option<&str>) -> Result<Page<User>, StoreError> {

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use diesel::prelude::*;
 use tollgate_domain::{ApiKey, AuditEntry, KeyHash, KeyId, KeyKind, Time, UserId};
 use tollgate_store::{
-    Change, Edit, EditorKey, EntryOf, KeyFilter, KeyRotation, KeyStore, ListedKey, NewKey, Page, PageRequest,
-    StoreError,
+    Change, Edit, EditorKey, EntryOf, Imported, KeyFilter, KeyImport, KeyRotation, KeyStore, ListedKey,
+    NewKey, Page, PageRequest, StoreError,
 };
 use uuid::Uuid;
 
@@ -17,7 +17,7 @@ use crate::{
     both::{Conn, MultiBackend},
     database::{Database, Effects},
     failure::Failure,
-    pg,
+    import, pg,
     rows::key::{KeyRow, ListedRow, listed},
     schema::{api_keys, key_totals, users},
     types::{Id, Ts},
@@ -193,6 +193,14 @@ impl KeyStore for Database {
                 .ok_or(StoreError::Rejected("an editor key needs its kind and its sealed secret".into()))?;
             Ok((made, Effects::new(vec![Change::Key(key.key.id)], audit)))
         })
+    }
+
+    fn import(&self, batch: &[KeyImport], dry_run: bool) -> Result<Vec<Imported>, StoreError> {
+        let batch = batch.to_vec();
+        if dry_run {
+            return self.read(move |conn| import::judge_keys(conn, &batch));
+        }
+        self.change(move |conn| import::keys(conn, &batch))
     }
 
     fn ids_by_prefix(&self, prefix: &str, limit: u32) -> Result<Vec<KeyId>, StoreError> {

@@ -31,6 +31,8 @@ mod event;
 mod external_identity;
 mod failure;
 mod fold;
+pub mod foreign;
+mod import;
 mod key;
 pub mod lock;
 mod log;

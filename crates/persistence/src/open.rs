@@ -256,7 +256,7 @@ fn asks_for_tls(url: &SecretString) -> bool {
         .any(|option| matches!(option, "sslmode=require" | "sslmode=verify-ca" | "sslmode=verify-full"))
 }
 
-fn describe(url: &Url, error: Error) -> OpenError {
+pub(crate) fn describe(url: &Url, error: Error) -> OpenError {
     let reason = match error {
         Error::ConnectionError(ConnectionError::BadConnection(reason)) => reason,
         Error::ConnectionError(other) => other.to_string(),

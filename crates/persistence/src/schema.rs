@@ -92,6 +92,12 @@ diesel::table! {
 }
 
 diesel::table! {
+    imported_keys (hash) {
+        hash -> Binary,
+    }
+}
+
+diesel::table! {
     change_counter (the_one) {
         the_one -> Integer,
         number -> BigInt,

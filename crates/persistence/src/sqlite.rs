@@ -68,6 +68,23 @@ pub fn connect(path: &Path, access: Access) -> Result<SqliteConnection, Error> {
     Ok(conn)
 }
 
+/// Opens somebody else's file, of which nothing is changed, only for reading.
+pub fn connect_foreign(path: &Path) -> Result<SqliteConnection, Error> {
+    let bad = |reason: String| Error::ConnectionError(ConnectionError::BadConnection(reason));
+    let path = absolute(path).map_err(|error| bad(error.to_string()))?;
+    let path = path.to_str().ok_or_else(|| bad("the database's path is not UTF-8".to_owned()))?;
+    let mut conn = SqliteConnection::establish(&format!("file:{}?mode=ro", in_a_uri(path)))
+        .map_err(Error::ConnectionError)?;
+    conn.batch_execute(&format!("PRAGMA busy_timeout={BUSY_TIMEOUT_MS}; PRAGMA query_only=ON"))
+        .map_err(Error::QueryError)?;
+    Ok(conn)
+}
+
+/// A path as SQLite takes it in a URI.
+fn in_a_uri(path: &str) -> String {
+    path.replace('%', "%25").replace('?', "%3f").replace('#', "%23")
+}
+
 /// The write-ahead log of the database at `path`.
 pub fn wal_of(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();

@@ -3,8 +3,8 @@
 use diesel::prelude::*;
 use tollgate_domain::{AuditEntry, Email, KeyId, Permission, Permissions, Role, Time, User, UserId};
 use tollgate_store::{
-    Change, Credentials, Deletion, Edit, NewKey, NewUser, Page, PageRequest, PasswordChange, StoreError,
-    UserStore,
+    Change, Credentials, Deletion, Edit, Imported, NewKey, NewUser, Page, PageRequest, PasswordChange,
+    StoreError, UserImport, UserStore,
 };
 
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     both::{Conn, MultiBackend},
     database::{Database, Effects},
     failure::Failure,
-    password, pg,
+    import, password, pg,
     rows::user::UserRow,
     schema::{api_keys, users},
     second_factor,
@@ -126,6 +126,14 @@ impl UserStore for Database {
     fn delete(&self, deletion: &Deletion) -> Result<bool, StoreError> {
         let deletion = deletion.clone();
         self.change(move |conn| account::delete_proved(conn, &deletion))
+    }
+
+    fn import(&self, batch: &[UserImport], dry_run: bool) -> Result<Vec<Imported>, StoreError> {
+        let batch = batch.to_vec();
+        if dry_run {
+            return self.read(move |conn| import::judge_users(conn, &batch));
+        }
+        self.change(move |conn| import::users(conn, &batch))
     }
 
     fn list(&self, page: &PageRequest, search: Option<&str>) -> Result<Page<User>, StoreError> {

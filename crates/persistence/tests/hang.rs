@@ -161,6 +161,7 @@ fn calls(db: &Db) -> Vec<Call> {
         "users.set_password": |s| s.users.set_password(user, "x", given::at(1), &[]);
         "users.change_password": |s| s.users.change_password(&given::password_change(user, id, given::at(1)));
         "users.delete": |s| s.users.delete(&given::deletion(leaving, DeletionProof::Trusted));
+        "users.import": |s| s.users.import(&[tollgate_store::suite::import::user()], false);
         "users.list": |s| s.users.list(&page, None);
         "keys.create": |s| s.keys.create(&given::key(user), u32::MAX, &[]);
         "keys.by_hash": |s| s.keys.by_hash(&given::hash());
@@ -172,6 +173,7 @@ fn calls(db: &Db) -> Vec<Call> {
         "keys.revoke": |s| s.keys.revoke(key, None, given::at(1), &[]);
         "keys.editor": |s| s.keys.editor(user);
         "keys.create_editor": |s| s.keys.create_editor(&given::editor_key(user), &[]);
+        "keys.import": |s| s.keys.import(&[tollgate_store::suite::import::key()], false);
         "keys.ids_by_prefix": |s| s.keys.ids_by_prefix("0", 10);
         "sessions.open": |s| s.sessions.open(&given::session(user));
         "sessions.by_id": |s| s.sessions.by_id(id);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tollgate_domain::{ApiKey, AuditEntry, Email, KeyHash, KeyId, Time, UserId};
 
-use crate::{Edit, Page, PageRequest, StoreError};
+use crate::{Edit, Imported, KeyImport, Page, PageRequest, StoreError};
 
 /// A key to be made.
 #[derive(Debug, Clone)]
@@ -163,6 +163,14 @@ pub trait KeyStore: Send + Sync {
     /// # Errors
     /// See [`StoreError`].
     fn create_editor(&self, key: &NewKey, audit: &[AuditEntry]) -> Result<EditorKey, StoreError>;
+
+    /// Takes over keys of other systems, with the users that they need, in one transaction; tells what became of each
+    /// key, in their order. A key that cannot be taken holds up no other. With `dry_run` nothing is written, and what
+    /// would become of each is told as if it came alone.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; nothing was done then.
+    fn import(&self, batch: &[KeyImport], dry_run: bool) -> Result<Vec<Imported>, StoreError>;
 
     /// Ids of keys that begin with `prefix` (hexadecimal digits without hyphens), at most `limit`.
     ///

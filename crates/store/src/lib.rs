@@ -21,6 +21,7 @@ pub mod error;
 pub mod event;
 pub mod external_identity;
 pub mod freshness;
+pub mod import;
 pub mod key;
 pub mod mail;
 pub mod mail_token;
@@ -50,6 +51,7 @@ pub use error::StoreError;
 pub use event::{EventStore, Folded, Mark, StreamId};
 pub use external_identity::{ExternalIdentityStore, Link, LinkedIdentity};
 pub use freshness::Freshness;
+pub use import::{Imported, KeyImport, UserImport};
 pub use key::{EditorKey, EntryOf, KeyFilter, KeyRotation, KeyStore, ListedKey, NewKey};
 pub use mail::{DueMail, MailStore, NewMail};
 pub use mail_token::{

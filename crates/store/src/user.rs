@@ -2,7 +2,7 @@
 
 use tollgate_domain::{AuditEntry, Email, SessionId, Time, User, UserId};
 
-use crate::{Edit, NewKey, NewMail, Page, PageRequest, StoreError};
+use crate::{Edit, Imported, NewKey, NewMail, Page, PageRequest, StoreError, UserImport};
 
 /// A user to be made.
 #[derive(Debug, Clone)]
@@ -145,6 +145,14 @@ pub trait UserStore: Send + Sync {
     /// # Errors
     /// See [`StoreError`].
     fn delete(&self, deletion: &Deletion) -> Result<bool, StoreError>;
+
+    /// Takes over users of other systems in one transaction; tells what became of each, in their order. A user who is
+    /// known stays as they are. With `dry_run` nothing is written, and what would become of each is told as if it came
+    /// alone.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; nothing was done then.
+    fn import(&self, batch: &[UserImport], dry_run: bool) -> Result<Vec<Imported>, StoreError>;
 
     /// Users, newest first; with `search`, those whose email, name or external id contains it (without
     /// case).

@@ -59,7 +59,9 @@ fn an_imported_digest_hashes_like_the_key_itself() {
     let key = KeyText::parse("V2C-8UkDpfeuisiWxMCkf-5cFpY9zvRxy5MoZ47PVLY").unwrap();
     let pepper = Pepper::new(&["pepper"]).unwrap();
     let digest: [u8; 32] = Sha256::digest(key.expose()).into();
-    assert_eq!(pepper.token_hashes("", &digest), vec![pepper.hash(&key).0]);
+    assert_eq!(pepper.hashes_of_digest(&digest), vec![pepper.hash(&key)]);
+    let both = Pepper::new(&["newer", "pepper"]).unwrap();
+    assert_eq!(both.hashes_of_digest(&digest), both.hashes(&key).collect::<Vec<_>>());
 }
 
 proptest! {

@@ -125,6 +125,13 @@ impl UserStore for Away {
     fn delete(&self, _: &Deletion) -> Result<bool, StoreError> {
         away()
     }
+    fn import(
+        &self,
+        _: &[tollgate_store::UserImport],
+        _: bool,
+    ) -> Result<Vec<tollgate_store::Imported>, StoreError> {
+        away()
+    }
     fn list(&self, _: &PageRequest, _: Option<&str>) -> Result<Page<User>, StoreError> {
         away()
     }
@@ -138,6 +145,13 @@ impl KeyStore for Away {
         self.0.tell(key)
     }
     fn by_id(&self, _: KeyId) -> Result<Option<ListedKey>, StoreError> {
+        away()
+    }
+    fn import(
+        &self,
+        _: &[tollgate_store::KeyImport],
+        _: bool,
+    ) -> Result<Vec<tollgate_store::Imported>, StoreError> {
         away()
     }
     fn list(&self, _: &KeyFilter, _: &PageRequest) -> Result<Page<ListedKey>, StoreError> {

@@ -23,6 +23,7 @@ pub mod device;
 pub mod event;
 pub mod external_identity;
 pub mod given;
+pub mod import;
 pub mod key;
 pub mod key_secret;
 pub mod log;
@@ -74,6 +75,12 @@ macro_rules! suite {
         $case!(key_secret, only_a_live_key_of_the_owner_is_rotated);
         $case!(key_secret, descendants_are_revoked_with_their_maker);
         $case!(key_secret, an_edit_that_changes_nothing_does_nothing);
+        $case!(import, an_imported_key_comes_with_its_user_once);
+        $case!(import, an_imported_key_finds_its_user);
+        $case!(import, an_imported_user_is_made_once);
+        $case!(import, a_dry_run_writes_nothing);
+        $case!(import, what_was_imported_and_ended_stays_ended);
+        $case!(import, imports_at_once_make_everything_once);
 
         $case!(session, a_session_reads_back_whole);
         $case!(session, a_password_that_was_changed_meanwhile_opens_nothing);

@@ -2,8 +2,8 @@
 
 use tollgate_domain::{ApiKey, AuditEntry, KeyHash, KeyId, Time, UserId};
 use tollgate_store::{
-    Edit, EditorKey, EntryOf, KeyFilter, KeyRotation, KeyStore, ListedKey, NewKey, Page, PageRequest,
-    StoreError,
+    Edit, EditorKey, EntryOf, Imported, KeyFilter, KeyImport, KeyRotation, KeyStore, ListedKey, NewKey, Page,
+    PageRequest, StoreError,
 };
 
 use super::Wrapped;
@@ -65,6 +65,10 @@ impl KeyStore for Wrapped<dyn KeyStore> {
 
     fn create_editor(&self, key: &NewKey, audit: &[AuditEntry]) -> Result<EditorKey, StoreError> {
         self.call("keys.create_editor", |inner| inner.create_editor(key, audit))
+    }
+
+    fn import(&self, batch: &[KeyImport], dry_run: bool) -> Result<Vec<Imported>, StoreError> {
+        self.call("keys.import", |inner| inner.import(batch, dry_run))
     }
 
     fn ids_by_prefix(&self, prefix: &str, limit: u32) -> Result<Vec<KeyId>, StoreError> {

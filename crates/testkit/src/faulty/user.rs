@@ -2,7 +2,8 @@
 
 use tollgate_domain::{AuditEntry, Email, Time, User, UserId};
 use tollgate_store::{
-    Credentials, Deletion, Edit, NewKey, NewUser, Page, PageRequest, PasswordChange, StoreError, UserStore,
+    Credentials, Deletion, Edit, Imported, NewKey, NewUser, Page, PageRequest, PasswordChange, StoreError,
+    UserImport, UserStore,
 };
 
 use super::Wrapped;
@@ -59,6 +60,10 @@ impl UserStore for Wrapped<dyn UserStore> {
 
     fn delete(&self, deletion: &Deletion) -> Result<bool, StoreError> {
         self.call("users.delete", |inner| inner.delete(deletion))
+    }
+
+    fn import(&self, batch: &[UserImport], dry_run: bool) -> Result<Vec<Imported>, StoreError> {
+        self.call("users.import", |inner| inner.import(batch, dry_run))
     }
 
     fn list(&self, page: &PageRequest, search: Option<&str>) -> Result<Page<User>, StoreError> {
