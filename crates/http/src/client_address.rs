@@ -18,10 +18,10 @@ pub fn of(request: &HttpRequest, trusted: &[IpNet]) -> Option<IpAddr> {
 
 fn behind(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let is_trusted = |address: &IpAddr| trusted.iter().any(|net| net.contains(address));
-    let forwarded: Vec<&str> = headers
+    // By bytes: whatever a client has written, the hops that proxies put behind it in the same line are read.
+    let forwarded: Vec<&[u8]> = headers
         .get_all(X_FORWARDED_FOR)
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
         .collect();
     let mut nearest = peer;
     for hop in forwarded.into_iter().rev().take(MAX_HOPS) {
@@ -29,7 +29,7 @@ fn behind(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
             break;
         }
         // What a trusted proxy did not write as an address is nobody's: the proxy itself is the client.
-        match address(hop.trim()) {
+        match std::str::from_utf8(hop).ok().and_then(|hop| address(hop.trim())) {
             Some(address) => nearest = address,
             None => break,
         }
@@ -53,7 +53,10 @@ fn plain(address: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
-    use actix_web::test::TestRequest;
+    use actix_web::{
+        http::header::{HeaderName, HeaderValue},
+        test::TestRequest,
+    };
 
     use super::*;
 
@@ -80,6 +83,19 @@ mod tests {
         assert_eq!(seen("127.0.0.1", &["[2001:db8::1]:443"]), "2001:db8::1");
         assert_eq!(seen("127.0.0.1", &["[2001:db8::1]"]), "2001:db8::1");
         assert_eq!(seen("::ffff:127.0.0.1", &["::ffff:198.51.100.1"]), "198.51.100.1");
+    }
+
+    #[test]
+    fn what_a_client_writes_before_its_proxys_hop_hides_nothing() {
+        let behind_proxy = |line: &[u8]| {
+            let mut headers = HeaderMap::new();
+            headers.append(HeaderName::from_static(X_FORWARDED_FOR), HeaderValue::from_bytes(line).unwrap());
+            behind([127, 0, 0, 1].into(), &headers, &["127.0.0.0/8".parse().unwrap()]).to_string()
+        };
+        assert_eq!(behind_proxy(b"\xff, 203.0.113.9"), "203.0.113.9");
+        assert_eq!(behind_proxy(b"127.0.0.1\xff, 203.0.113.9"), "203.0.113.9");
+        assert_eq!(behind_proxy("10.0.0.1\u{e9}, 203.0.113.9".as_bytes()), "203.0.113.9");
+        assert_eq!(behind_proxy(b"203.0.113.9, \xff"), "127.0.0.1");
     }
 
     #[test]
