@@ -86,6 +86,14 @@ impl Accounts {
         }
     }
 
+    /// Whose session a refresh token is of, spent or not; of nobody's where it is none.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn whose_refresh_token(&self, presented: &SecretString) -> Result<Option<UserId>, AccountsError> {
+        Ok(self.presented(presented)?.map(|(_, session)| session.user_id))
+    }
+
     /// Forgets, in bounded pieces, the answers whose moment is over and the sessions that are long over with
     /// all their tokens. Gives how many records; a step of a background job.
     ///

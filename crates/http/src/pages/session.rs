@@ -37,6 +37,7 @@ async fn of(request: &HttpRequest) -> Result<PageSession, Problem> {
         problem if problem.status() == StatusCode::UNAUTHORIZED => not_signed_in(),
         problem => problem,
     })?;
+    state.management.admit(identity.user.id, state.clock.now())?;
     Ok(PageSession { identity, cookie })
 }
 

@@ -46,7 +46,15 @@ pub async fn refresh(
     body: Body<RefreshRequest>,
 ) -> Result<HttpResponse, Problem> {
     let Body(RefreshRequest { refresh_token }) = body;
-    let accounts = Arc::clone(&state.accounts);
-    let tokens = state.pools.accounts.run(move || accounts.refresh(&refresh_token, &client)).await??;
+    let (accounts, management) = (Arc::clone(&state.accounts), Arc::clone(&state.management));
+    let now = state.clock.now();
+    let job = move || {
+        // A call of that user's as every other; each leaves a spent token behind as long as the session lasts.
+        if let Some(user) = accounts.whose_refresh_token(&refresh_token)? {
+            management.admit(user, now)?;
+        }
+        Ok::<_, Problem>(accounts.refresh(&refresh_token, &client)?)
+    };
+    let tokens = state.pools.accounts.run(job).await??;
     Ok(HttpResponse::Ok().json(TokensView::from(&tokens)))
 }
