@@ -94,7 +94,8 @@ impl SecondFactorStore for Database {
             }
             replace_backup_codes(conn, user, &factor.backup_codes)?;
             queue(conn, factor.mail.as_ref())?;
-            Ok((true, Effects::new(Vec::new(), factor.audit)))
+            let ended = session::end_others(conn, factor.user, Some(factor.session), factor.now)?;
+            Ok((true, Effects::new(ended, factor.audit)))
         })
     }
 

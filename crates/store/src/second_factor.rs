@@ -1,7 +1,7 @@
 //! Second factors: the secret that codes are made with, backup codes, and the tokens between the first factor and the
 //! second.
 
-use tollgate_domain::{AuditEntry, Time, UserId};
+use tollgate_domain::{AuditEntry, SessionId, Time, UserId};
 
 use crate::{NewMail, NewSession, ProvedPassword, StoreError};
 
@@ -27,6 +27,10 @@ pub struct NewSecondFactor {
     pub step: i64,
     /// The keyed hashes of its backup codes.
     pub backup_codes: Vec<[u8; 32]>,
+    /// The session that brought the code: the only one that goes on.
+    pub session: SessionId,
+    /// When.
+    pub now: Time,
     /// What the audit log tells of it.
     pub audit: Vec<AuditEntry>,
     /// What the owner is told.
@@ -146,8 +150,8 @@ pub trait SecondFactorStore: Send + Sync {
     /// See [`StoreError`].
     fn propose(&self, user: UserId, pending: &[u8], audit: &[AuditEntry]) -> Result<bool, StoreError>;
 
-    /// Switches one on that was set up. `false`, and nothing is done, where it is not the one that is pending any
-    /// more.
+    /// Switches one on that was set up, and ends every session of its user but that which brought the code. `false`, and
+    /// nothing is done, where it is not the one that is pending any more.
     ///
     /// # Errors
     /// See [`StoreError`].

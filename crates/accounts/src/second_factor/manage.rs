@@ -45,7 +45,8 @@ impl Accounts {
         Ok(SetUp { secret: text, otpauth_url, qr_code })
     }
 
-    /// Switches on what was set up, by one of its codes; gives the backup codes, to be shown once. Sessions go on.
+    /// Switches on what was set up, by one of its codes; gives the backup codes, to be shown once. Every other
+    /// session of the user ends with it: none has brought a code, and each could let devices in.
     ///
     /// # Errors
     /// [`AccountsError::SecondFactorOn`] while one is on, [`AccountsError::SecondFactorNotSetUp`],
@@ -75,6 +76,8 @@ impl Accounts {
                 pending,
                 step: step.unwrap_or_default(),
                 backup_codes: hashes,
+                session: caller.session.id,
+                now: self.now(),
                 audit: vec![self.entry(
                     &caller.by(),
                     AuditAction::SecondFactorEnabled,

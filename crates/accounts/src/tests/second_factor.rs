@@ -10,6 +10,7 @@ use totp_rs::{Builder, Secret};
 use super::*;
 use crate::{
     AttemptLimits,
+    device::DeviceRefusal,
     external::{ExternalIdentity, IdentityError, IdentityVerifier},
     mail::{MailTransport, Message, TransportError},
     second_factor::{BACKUP_CODES, MAX_WRONG_CODES, SetUp, TOKEN_LIFETIME},
@@ -99,6 +100,7 @@ fn word<T: std::fmt::Debug>(result: Result<T, AccountsError>) -> &'static str {
         Ok(_) => "in",
         Err(AccountsError::WrongCode) => "wrong code",
         Err(AccountsError::InvalidMfaToken) => "no token",
+        Err(AccountsError::InvalidToken) => "ended",
         Err(AccountsError::TooManyAttempts { .. }) => "paused",
         Err(AccountsError::WrongPassword) => "wrong password",
         Err(AccountsError::InvalidCredentials) => "wrong pair",
@@ -161,7 +163,15 @@ fn what_is_set_up_asks_for_nothing_until_its_code_switches_it_on() {
             assert_eq!(word(enable(&none)), "code");
         }
         assert_eq!(word(house.login(ANN, PASSWORD)), "in");
+        // A session that never brought a code lets nobody in once one is asked for, a device as little as itself.
+        let old = house.session(&house.login(ANN, PASSWORD).unwrap());
+        let waiting = house.accounts.begin_device(None, &client()).unwrap();
+        house.accounts.decide_device(&old, waiting.user_code, true).unwrap();
         let codes = enable(&code(&second, now)).unwrap();
+        let let_in = house.accounts.poll_device(&waiting.device_code, None, &client());
+        assert!(matches!(let_in, Err(AccountsError::Device(DeviceRefusal::AccessDenied))), "{let_in:?}");
+        let its = crate::token::Access { user_id: old.user.id, session_id: old.session.id };
+        assert_eq!(word(house.accounts.load(its, &Client::default())), "ended");
         assert_eq!(codes.len(), BACKUP_CODES);
         let different: HashMap<_, _> = codes.iter().map(|code| (code.expose_secret(), ())).collect();
         assert_eq!(different.len(), BACKUP_CODES);

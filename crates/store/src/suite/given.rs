@@ -208,6 +208,8 @@ pub fn second_factor(user: UserId, pending: &[u8]) -> NewSecondFactor {
         pending: pending.to_vec(),
         step: 100,
         backup_codes,
+        session: SessionId::new(at(0), &Numbers),
+        now: at(0),
         audit: Vec::new(),
         mail: None,
     }

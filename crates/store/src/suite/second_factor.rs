@@ -87,9 +87,15 @@ fn told(stores: &Stores) -> Vec<String> {
     listed.into_iter().rev().map(|entry| entry.row.action).collect()
 }
 
-/// What is set up replaces what was set up before, and asks for nothing until its code switches it on.
+/// What is set up replaces what was set up before, and asks for nothing until its code switches it on; then the session
+/// that brought the code is the only one of that user.
 pub fn a_second_factor_is_set_up_and_then_on(stores: &Stores) {
     let user = given::stored_user(stores);
+    let other = given::stored_user(stores);
+    let [own, old, theirs] = [user, user, other].map(given::session);
+    for session in [&own, &old, &theirs] {
+        assert!(stores.sessions.open(session).unwrap());
+    }
     assert_eq!(of_user(stores, user), SecondFactor::default());
     for pending in [b"first".as_slice(), SECRET] {
         assert!(stores.second_factors.propose(user, pending, &[]).unwrap());
@@ -97,17 +103,22 @@ pub fn a_second_factor_is_set_up_and_then_on(stores: &Stores) {
         assert_eq!(of_user(stores, user), proposed);
     }
     // Nothing is on by it.
+    let is_open = |session: &NewSession| {
+        stores.sessions.by_id(session.session.id).unwrap().is_some_and(|session| session.is_open(at(1)))
+    };
     assert!(stores.sessions.open(&given::session(user)).unwrap());
     assert!(!stores.second_factors.challenge(&given::challenge(user, at(0))).unwrap());
     assert!(!stores.second_factors.enable(&given::second_factor(user, b"first")).unwrap());
-    assert!(stores.second_factors.enable(&given::second_factor(user, SECRET)).unwrap());
+    assert!(is_open(&own) && is_open(&old));
+    let new = NewSecondFactor { session: own.session.id, ..given::second_factor(user, SECRET) };
+    assert!(stores.second_factors.enable(&new).unwrap());
+    assert_eq!([&own, &old, &theirs].map(is_open), [true, false, true]);
     let on = SecondFactor { secret: Some(SECRET.to_vec()), pending: None, backup_codes: 3 };
     assert_eq!(of_user(stores, user), on);
     // What is on is not replaced.
     assert!(!stores.second_factors.propose(user, b"other", &[]).unwrap());
     assert!(!stores.second_factors.enable(&given::second_factor(user, SECRET)).unwrap());
     assert_eq!(of_user(stores, user), on);
-    let other = given::stored_user(stores);
     assert_eq!(of_user(stores, other), SecondFactor::default());
     assert!(!stores.second_factors.enable(&given::second_factor(other, SECRET)).unwrap());
 }
