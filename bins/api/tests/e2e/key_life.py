@@ -40,7 +40,13 @@ class KeyLife(EndToEnd):
         self.assert_problem(self.server.call("GET", "/api/v1/keys", headers=headers), 403, "ip_not_allowed")
         headers["X-Forwarded-For"] = HERE
         self.assert_ok(self.server.call("GET", "/api/v1/keys", headers=headers))
-        events = self.assert_ok(user.api("GET", "/api/v1/usage/logs"))["items"]
+
+        def events():
+            return self.assert_ok(user.api("GET", "/api/v1/usage/logs"))["items"]
+
+        # Nobody waits for the record of a refusal.
+        wait_until(lambda: len(events()) == 2, "both events")
+        events = events()
         self.assertEqual([event["error_code"] for event in events], ["ip_not_allowed", None])
         self.assertEqual([event["total_tokens"] for event in events][0], None)
         body = {"allowed_ips": None}
