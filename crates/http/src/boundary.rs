@@ -50,6 +50,9 @@ pub async fn boundary(
     };
     let request = response.request().clone();
     finish(&mut response, request.path(), &id);
+    if let Some(state) = request.app_data::<Data<State>>() {
+        security_headers::add_for(state.public_url(), response.headers_mut());
+    }
     access::note(&response, &method, started, &id);
     Ok(response)
 }

@@ -104,6 +104,19 @@ async fn a_page_is_made_here_and_says_what_was_typed_as_text() {
 }
 
 #[actix_web::test]
+async fn browsers_come_back_by_tls_where_the_public_url_is_of_it() {
+    for path in ["/sign-in", "/device", "/healthz", "/api/v1/auth/me", "/nowhere"] {
+        let answer = answer_of(&at("https://gate.example"), get(path)).await;
+        assert_eq!(answer.header("strict-transport-security"), "max-age=31536000", "{path}");
+        assert_eq!(
+            answer_of(&signed_in(), get(path)).await.header("strict-transport-security"),
+            "",
+            "{path}"
+        );
+    }
+}
+
+#[actix_web::test]
 async fn a_form_of_somebody_elses_is_refused() {
     let state = signed_in();
     let own = state.accounts.form_token(COOKIE);
