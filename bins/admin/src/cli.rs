@@ -9,6 +9,7 @@ use clap::{
 use clap_complete::Shell;
 use secrecy::SecretString;
 use tollgate_domain::{Permissions, Tier, UserId, limit::MAX_LIMIT};
+use tollgate_persistence::foreign::TableName;
 
 use crate::{error::USAGE, output};
 
@@ -57,6 +58,8 @@ pub enum Command {
     Rotate(Rotate),
     /// Revokes an API key, once and for ever
     Revoke(Revoke),
+    /// Takes over API keys of another system; they go on working
+    Migrate(ImportFrom),
     /// API keys
     #[command(subcommand)]
     Keys(Keys),
@@ -86,6 +89,8 @@ pub enum Keys {
     Create(Create),
     /// Lists everybody's API keys, newest first
     List(List),
+    /// Takes over API keys of another system; they go on working
+    Import(ImportFrom),
 }
 
 /// Users.
@@ -114,6 +119,8 @@ pub enum Users {
         #[arg(long)]
         force: bool,
     },
+    /// Takes over users of another system; their passwords go on working
+    Import(ImportFrom),
     /// Ends a user's lockout after wrong passwords
     Unlock {
         /// An id, external id or email
@@ -249,6 +256,26 @@ pub struct CreateAdmin {
     /// Makes a user who exists an administrator without asking
     #[arg(long)]
     pub force: bool,
+}
+
+/// Flags of `migrate` and `users import`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Without --file and --from-url, the table is looked for in the configured database. Nothing that is known is changed, \
+so that an import can be repeated. Exit code 1 where lines were skipped: the report names them.")]
+pub struct ImportFrom {
+    /// A file that ends in .csv, .jsonl or .json
+    #[arg(long, conflicts_with_all = ["from_url", "table"])]
+    pub file: Option<PathBuf>,
+    /// The database of the other system, postgres://… or sqlite://PATH; only read
+    #[arg(long, value_name = "URL")]
+    pub from_url: Option<String>,
+    /// The table, such as api_keys or old.api_keys
+    #[arg(long, value_name = "NAME")]
+    pub table: Option<TableName>,
+    /// Tells what would be done, and writes nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// Flags of `list`.

@@ -93,6 +93,34 @@ pub enum AdminError {
         /// Rows before it.
         good: i64,
     },
+    /// A file cannot be read.
+    #[error("{at}: {error}")]
+    File {
+        /// Which.
+        at: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// There is no such table.
+    #[error(
+        "{at} has no table {names} with a column {columns} that is another system's\nName it by --table, or a file by --file."
+    )]
+    NoTable {
+        /// Where it was looked for.
+        at: String,
+        /// What was looked for.
+        names: String,
+        /// What it must have.
+        columns: String,
+    },
+    /// Some of what was to be imported was not.
+    #[error("{skipped} {what} were skipped; the report says why, and the import can be repeated")]
+    Skipped {
+        /// How many.
+        skipped: u64,
+        /// Of what.
+        what: &'static str,
+    },
     /// Standard output does not take the result.
     #[error("the output could not be written: {0}")]
     Output(io::Error),

@@ -5,6 +5,7 @@ mod commands;
 mod confirm;
 mod error;
 mod find;
+mod import;
 mod json;
 mod output;
 mod password;

@@ -86,7 +86,8 @@ pub fn migrate(config: &Config) -> Result<Vec<String>, AdminError> {
     Ok(tollgate_persistence::migrate(&url(config))?)
 }
 
-fn url(config: &Config) -> Url {
+/// Where the configured database is.
+pub fn url(config: &Config) -> Url {
     match &config.database.url {
         DatabaseUrl::Sqlite(path) => Url::Sqlite(path.clone()),
         DatabaseUrl::Postgres(url) => Url::Postgres(url.clone()),

@@ -24,6 +24,7 @@ mod erase;
 pub mod error;
 pub mod external;
 mod field;
+pub mod import;
 pub mod invite;
 pub mod key;
 pub mod login;

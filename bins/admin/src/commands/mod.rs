@@ -7,6 +7,7 @@ mod config_show;
 mod create;
 mod db_check;
 mod db_migrate;
+mod keys_import;
 mod list;
 mod revoke;
 mod rotate;
@@ -15,6 +16,7 @@ mod switch;
 mod users_create;
 mod users_create_admin;
 mod users_delete;
+mod users_import;
 mod users_list;
 mod users_set_tier;
 mod users_show;
@@ -38,6 +40,16 @@ pub fn run(cli: Cli) -> Result<(), AdminError> {
         Command::Deactivate { key_id } => switch::run(&open()?, &key_id, false, json),
         Command::Rotate(flags) => rotate::run(&open()?, &flags, json),
         Command::Revoke(flags) => revoke::run(&open()?, &flags, json),
+        Command::Migrate(flags) | Command::Keys(Keys::Import(flags)) => {
+            let loaded = wire::configuration(config)?;
+            let here = wire::url(&loaded.config);
+            keys_import::run(&wire::accounts(loaded)?, &here, flags, json)
+        }
+        Command::Users(Users::Import(flags)) => {
+            let loaded = wire::configuration(config)?;
+            let here = wire::url(&loaded.config);
+            users_import::run(&wire::accounts(loaded)?, &here, flags, json)
+        }
         Command::Users(Users::Create(flags)) => users_create::run(&open()?, flags, json),
         Command::Users(Users::CreateAdmin(flags)) => users_create_admin::run(&open()?, &flags, json),
         Command::Users(Users::List { search }) => users_list::run(&open()?, search.as_deref(), json),

@@ -1,0 +1,53 @@
+//! Values separated by commas, under a line of names.
+
+use csv::{ByteRecord, ErrorKind, ReaderBuilder};
+use serde_json::Value;
+use tollgate_accounts::import::Record;
+
+use super::source::{Each, Input};
+use crate::error::AdminError;
+
+/// Gives each record of a file, with the line on which it begins.
+pub fn each(input: &mut Input, each: &mut Each<'_>) -> Result<(), AdminError> {
+    let gauge = input.gauge.clone();
+    let mut reader = ReaderBuilder::new().flexible(true).from_reader(&mut input.text);
+    let names: Result<Vec<String>, _> = reader.byte_headers().map(names);
+    let names = match names {
+        Ok(names) => names,
+        Err(error) => return Err(input.failed(error.into())),
+    };
+    let mut row = ByteRecord::new();
+    loop {
+        gauge.next();
+        match reader.read_byte_record(&mut row) {
+            Ok(false) => return Ok(()),
+            Ok(true) => {}
+            Err(error) => {
+                return Err(match error.into_kind() {
+                    ErrorKind::Io(error) => input.failed(error),
+                    other => input.failed(std::io::Error::other(format!("{other:?}"))),
+                });
+            }
+        }
+        let line = row.position().map_or(0, csv::Position::line);
+        each(line, record(&names, &row), gauge.read())?;
+    }
+}
+
+fn names(row: &ByteRecord) -> Vec<String> {
+    row.iter().map(|name| String::from_utf8_lossy(name).trim().to_lowercase()).collect()
+}
+
+fn record(names: &[String], row: &ByteRecord) -> Result<Record, String> {
+    if row.len() != names.len() {
+        return Err(format!("has {} values under {} names", row.len(), names.len()));
+    }
+    names
+        .iter()
+        .zip(row)
+        .map(|(name, value)| {
+            let value = std::str::from_utf8(value).map_err(|_not_utf8| format!("{name} is not UTF-8"))?;
+            Ok((name.clone(), Value::from(value)))
+        })
+        .collect()
+}
