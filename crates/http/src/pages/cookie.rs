@@ -33,10 +33,11 @@ impl Cookie {
     /// Its value in a request; none where two are there, of which one cannot be ours.
     pub fn of<'a>(self, request: &'a HttpRequest, public_url: &str) -> Option<&'a str> {
         let name = self.name(public_url);
-        let headers = request.headers().get_all(COOKIE).filter_map(|header| header.to_str().ok());
-        let mut values = headers
-            .flat_map(|header| header.split(';'))
-            .filter_map(|pair| pair.trim().split_once('='))
+        // By bytes: what another program of this host has put into its cookies is no matter.
+        let pairs =
+            request.headers().get_all(COOKIE).flat_map(|header| header.as_bytes().split(|b| *b == b';'));
+        let mut values = pairs
+            .filter_map(|pair| std::str::from_utf8(pair).ok()?.trim().split_once('='))
             .filter_map(|(key, value)| (key == name).then_some(value));
         let value = values.next()?;
         values.all(|other| other == value).then_some(value)
@@ -101,6 +102,7 @@ mod tests {
         assert_eq!(read(HTTP, &["a=b; tollgate=v;c"]).as_deref(), Some("v"));
         assert_eq!(read(HTTP, &["a=b", "tollgate=v"]).as_deref(), Some("v"));
         assert_eq!(read(HTTP, &["tollgate=v; tollgate=v"]).as_deref(), Some("v"));
+        assert_eq!(read(HTTP, &["theirs=\u{e9}; tollgate=v"]).as_deref(), Some("v"));
         assert_eq!(read(HTTP, &["tollgate=v; tollgate=w"]), None);
         assert_eq!(read(HTTP, &["__Host-tollgate=v; tollgate-form=w; Tollgate=x"]), None);
         assert_eq!(read(HTTPS, &["tollgate=v"]), None);

@@ -10,6 +10,7 @@ use actix_web::{
 };
 use chrono::TimeDelta;
 use maud::{Markup, html};
+use secrecy::ExposeSecret;
 use serde::Deserialize;
 use tollgate_domain::device::UserCode;
 use tollgate_store::DeviceWish;
@@ -203,7 +204,7 @@ fn decide(state: &State, session: &PageSession, code: UserCode, wish: &DeviceWis
              The name above is what the program says of itself."
         }
         form method="post" action=(PATH) {
-            (form::token(state, &session.cookie))
+            (form::token(state, session.cookie.expose_secret()))
             input type="hidden" name="user_code" value=(code);
             button type="submit" name="decision" value="approve" { "Approve" }
             button.second type="submit" name="decision" value="deny" { "Deny" }

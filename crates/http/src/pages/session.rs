@@ -3,6 +3,7 @@
 use std::{pin::Pin, sync::Arc};
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload, http::StatusCode, web::Data};
+use secrecy::SecretString;
 use tollgate_accounts::session::Identity;
 
 use super::cookie::Cookie;
@@ -15,7 +16,7 @@ pub struct PageSession {
     /// The user and the session.
     pub identity: Identity,
     /// What the session's forms are bound to.
-    pub cookie: String,
+    pub cookie: SecretString,
 }
 
 impl FromRequest for PageSession {
@@ -38,7 +39,7 @@ async fn of(request: &HttpRequest) -> Result<PageSession, Problem> {
         problem => problem,
     })?;
     state.management.admit(identity.user.id, state.clock.now())?;
-    Ok(PageSession { identity, cookie })
+    Ok(PageSession { identity, cookie: cookie.into() })
 }
 
 fn not_signed_in() -> Problem {

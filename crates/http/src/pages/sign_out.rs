@@ -9,6 +9,7 @@ use actix_web::{
     web::Data,
 };
 use maud::{Markup, html};
+use secrecy::ExposeSecret;
 use serde::Deserialize;
 
 use super::{PageForm, PageSession, cookie::Cookie, form, layout, sign_in};
@@ -67,7 +68,7 @@ pub(super) fn who(state: &State, session: &PageSession) -> Markup {
     html! {
         hr;
         form.faint method="post" action="/sign-out" {
-            (form::token(state, &session.cookie))
+            (form::token(state, session.cookie.expose_secret()))
             "Signed in" @if let Some(name) = name { " as " b { (name) } } ". "
             button.link type="submit" { "Sign out" }
         }
