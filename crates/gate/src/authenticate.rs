@@ -55,11 +55,12 @@ impl Authenticator {
         let key = match self.remembered(&hashes, now) {
             Some(key) => key,
             None => {
-                self.unknown.check(from, now)?;
-                let Some(key) = self.key(hashes, now).await? else {
+                self.unknown.check(&hashes, from, now)?;
+                let Some(key) = self.key(hashes.clone(), now).await? else {
                     self.unknown.count(from, now);
                     return Err(Refusal::UnknownKey);
                 };
+                self.unknown.found(&hashes);
                 key
             }
         };
@@ -76,6 +77,7 @@ impl Authenticator {
     }
 
     async fn key(&self, hashes: Vec<KeyHash>, now: Time) -> Result<Option<Arc<ApiKey>>, Refusal> {
+        let newest = hashes.first().copied();
         for hash in hashes {
             let found = match self.directory.key(&hash, now) {
                 Lookup::Known(key) => Some(key),
@@ -83,10 +85,28 @@ impl Authenticator {
                 Lookup::Ask => self.load_key(hash, now).await?,
             };
             if found.is_some() {
+                self.renew(hash, newest.unwrap_or(hash));
                 return Ok(found);
             }
         }
         Ok(None)
+    }
+
+    /// Keeps a secret that was found under an older pepper's hash under the newest's. Nobody waits for it: where it
+    /// cannot be done now, the next time that the key is looked up will do.
+    fn renew(&self, found: KeyHash, newest: KeyHash) {
+        if found == newest {
+            return;
+        }
+        let stores = self.stores.clone();
+        let taken = self.lookups.submit(Box::new(move || {
+            if let Err(error) = stores.keys.rehash(&found, &newest) {
+                tracing::warn!(cause = ?error, "a key could not be kept under the newest pepper");
+            }
+        }));
+        if !taken {
+            tracing::debug!("too many look-ups wait for a key to be kept under the newest pepper");
+        }
     }
 
     async fn load_key(&self, hash: KeyHash, now: Time) -> Result<Option<Arc<ApiKey>>, Refusal> {

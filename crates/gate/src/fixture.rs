@@ -346,6 +346,9 @@ impl tollgate_store::KeyStore for Rows {
     ) -> Result<Vec<tollgate_store::Imported>, StoreError> {
         unasked()
     }
+    fn rehash(&self, _: &KeyHash, _: &KeyHash) -> Result<bool, StoreError> {
+        unasked()
+    }
     fn rotate(&self, _: &tollgate_store::KeyRotation) -> Result<Option<ApiKey>, StoreError> {
         unasked()
     }

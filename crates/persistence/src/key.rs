@@ -175,6 +175,12 @@ impl KeyStore for Database {
         self.change(move |conn| secret::rotate(conn, &rotation))
     }
 
+    fn rehash(&self, from: &KeyHash, to: &KeyHash) -> Result<bool, StoreError> {
+        let (from, to) = (from.0, to.0);
+        // What remembers the key under the old hash is right to do so: it is the same secret.
+        self.write(move |conn| secret::rehash(conn, &from, &to))
+    }
+
     fn editor(&self, user: UserId) -> Result<Option<EditorKey>, StoreError> {
         self.read(move |conn| editor(conn, user.into()))
     }

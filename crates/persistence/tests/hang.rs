@@ -169,6 +169,7 @@ fn calls(db: &Db) -> Vec<Call> {
         "keys.list": |s| s.keys.list(&filter, &page);
         "keys.edit": |s| s.keys.edit(key, Arc::new(|_| {}), given::at(1), &[]);
         "keys.revoke_descendants": |s| s.keys.revoke_descendants(key, None, given::at(1), &(Arc::new(|_| -> tollgate_domain::AuditEntry { unreachable!() }) as _));
+        "keys.rehash": |s| s.keys.rehash(&given::key(user).hash, &given::key(user).hash);
         "keys.rotate": |s| s.keys.rotate(&rotated);
         "keys.revoke": |s| s.keys.revoke(key, None, given::at(1), &[]);
         "keys.editor": |s| s.keys.editor(user);

@@ -151,6 +151,13 @@ pub trait KeyStore: Send + Sync {
     /// `Conflict { entity: "key", field: "hash" }` where the secret is taken.
     fn rotate(&self, rotation: &KeyRotation) -> Result<Option<ApiKey>, StoreError>;
 
+    /// Keeps the secret with the hash `from`, a key's own or one of a grace, under `to` from now on: the same secret
+    /// under a newer pepper. `false` where no secret has it any more.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn rehash(&self, from: &KeyHash, to: &KeyHash) -> Result<bool, StoreError>;
+
     /// The user's `Editor` key that is not revoked.
     ///
     /// # Errors

@@ -50,6 +50,7 @@ const METHODS: &[&str] = &[
     "keys.revoke",
     "keys.revoke_descendants",
     "keys.rotate",
+    "keys.rehash",
     "keys.editor",
     "keys.create_editor",
     "keys.import",

@@ -46,9 +46,9 @@ class KeyLife(EndToEnd):
 
         # Nobody waits for the record of a refusal.
         wait_until(lambda: len(events()) == 2, "both events")
-        events = events()
-        self.assertEqual([event["error_code"] for event in events], ["ip_not_allowed", None])
-        self.assertEqual([event["total_tokens"] for event in events][0], None)
+        recorded = events()
+        self.assertEqual([event["error_code"] for event in recorded], ["ip_not_allowed", None])
+        self.assertEqual([event["total_tokens"] for event in recorded][0], None)
         body = {"allowed_ips": None}
         self.assert_ok(user.api("PATCH", f"/api/v1/keys/{made['id']}", json=body))
         self.assert_ok(self.chat_from(made["key"], ELSEWHERE))
@@ -187,6 +187,33 @@ class KeyLife(EndToEnd):
         for key in [maker["key"], *made]:
             self.assert_problem(user.chat(key=key), 401, "key_revoked", openai=True)
         self.assert_ok(user.chat())
+
+
+class NewPepper(EndToEnd):
+    """`SECRET_KEY` gets a newer first secret; the older one is taken away later."""
+
+    environment = {"SECRET_KEY": "o" * 40}
+
+    def restart_with(self, secrets):
+        self.server.installation.set(SECRET_KEY=secrets)
+        self.server.restart()
+
+    def test_a_key_that_is_used_meanwhile_outlives_the_older_secret(self):
+        user = self.server.register()
+        unused = user.make_key()
+        rotated = user.make_key()
+        grace = {"grace_period_seconds": 3_600}
+        path = f"/api/v1/keys/{rotated['id']}/rotate"
+        newer = self.assert_ok(user.api("POST", path, json=grace))
+        self.restart_with("n" * 40 + "," + "o" * 40)
+        for key in (user.key, rotated["key"], newer["key"]):
+            self.assert_ok(user.chat(key=key))
+            # Remembered by its older hash.
+            self.assert_ok(user.chat(key=key))
+        self.restart_with("n" * 40)
+        for key in (user.key, rotated["key"], newer["key"]):
+            self.assert_ok(user.chat(key=key))
+        self.assert_problem(user.chat(key=unused["key"]), 401, "invalid_api_key", openai=True)
 
 
 if __name__ == "__main__":

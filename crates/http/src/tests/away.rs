@@ -184,6 +184,9 @@ impl KeyStore for Away {
     ) -> Result<Option<ApiKey>, StoreError> {
         away()
     }
+    fn rehash(&self, _: &KeyHash, _: &KeyHash) -> Result<bool, StoreError> {
+        away()
+    }
     fn rotate(&self, _: &tollgate_store::KeyRotation) -> Result<Option<ApiKey>, StoreError> {
         away()
     }

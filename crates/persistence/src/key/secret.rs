@@ -62,6 +62,17 @@ pub fn rotate(conn: &mut Conn, rotation: &KeyRotation) -> Result<(Option<ApiKey>
     Ok((find(conn, id)?, effects))
 }
 
+/// Keeps a secret under another hash; whether there was one.
+pub fn rehash(conn: &mut Conn, from: &[u8], to: &[u8]) -> Result<bool, Failure> {
+    let own = diesel::update(api_keys::table.filter(api_keys::hash.eq(from)))
+        .set(api_keys::hash.eq(to))
+        .execute(conn)?;
+    let retired = diesel::update(retired_secrets::table.filter(retired_secrets::hash.eq(from)))
+        .set(retired_secrets::hash.eq(to))
+        .execute(conn)?;
+    Ok(own > 0 || retired > 0)
+}
+
 /// Keeps the old secret as long as the grace lasts. A rotation without grace ends earlier ones' too: whoever asks for
 /// it has lost a secret.
 fn retire(conn: &mut Conn, key: Id, hash: &[u8], rotation: &KeyRotation) -> Result<(), Failure> {

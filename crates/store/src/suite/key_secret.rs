@@ -154,3 +154,19 @@ pub fn an_edit_that_changes_nothing_does_nothing(stores: &Stores) {
     assert_eq!(stores.changes.latest().unwrap(), before);
     assert!(stores.audit.list(None, 10, &AuditFilter::default()).unwrap().is_empty());
 }
+
+/// The same secret under another pepper, also one that a rotation took.
+pub fn a_secret_moves_to_another_hash(stores: &Stores) {
+    let new = stored(stores);
+    let next = rotation(&new, Some(given::at(FAR)), given::at(5));
+    stores.keys.rotate(&next).unwrap().unwrap();
+    let before = stores.changes.latest().unwrap();
+    for old in [new.hash, next.hash] {
+        let moved = given::key(new.key.user_id).hash;
+        let key = found(stores, &old).unwrap();
+        assert!(stores.keys.rehash(&old, &moved).unwrap());
+        assert_eq!((found(stores, &old), found(stores, &moved)), (None, Some(key)));
+        assert!(!stores.keys.rehash(&old, &moved).unwrap());
+    }
+    assert_eq!(stores.changes.latest().unwrap(), before);
+}

@@ -72,6 +72,7 @@ macro_rules! suite {
         $case!(key_secret, a_rotated_key_has_one_secret);
         $case!(key_secret, an_old_secret_is_good_until_the_grace_ends);
         $case!(key_secret, a_key_has_few_old_secrets);
+        $case!(key_secret, a_secret_moves_to_another_hash);
         $case!(key_secret, only_a_live_key_of_the_owner_is_rotated);
         $case!(key_secret, descendants_are_revoked_with_their_maker);
         $case!(key_secret, an_edit_that_changes_nothing_does_nothing);

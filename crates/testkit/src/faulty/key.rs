@@ -59,6 +59,10 @@ impl KeyStore for Wrapped<dyn KeyStore> {
         self.call("keys.rotate", |inner| inner.rotate(rotation))
     }
 
+    fn rehash(&self, from: &KeyHash, to: &KeyHash) -> Result<bool, StoreError> {
+        self.call("keys.rehash", |inner| inner.rehash(from, to))
+    }
+
     fn editor(&self, user: UserId) -> Result<Option<EditorKey>, StoreError> {
         self.call("keys.editor", |inner| inner.editor(user))
     }
