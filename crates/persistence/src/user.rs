@@ -87,6 +87,9 @@ impl UserStore for Database {
             edit(&mut after);
             after.id = before.id;
             after.created_at = before.created_at;
+            if after == before {
+                return Ok((Some(before), Effects::NONE));
+            }
             after.updated_at = now;
             diesel::update(users::table.find(Id::from(id))).set(UserRow::from(&after)).execute(conn)?;
             if !after.is_active {

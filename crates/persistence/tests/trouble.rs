@@ -193,7 +193,8 @@ fn old_changes_are_thrown_away_and_who_missed_them_is_told() {
         stores.users.create(&new, None, &[]).unwrap();
         clock.0.store(3_601, Ordering::Relaxed);
         for _ in 0..999 {
-            stores.users.edit(new.user.id, Arc::new(|_| {}), at(0), &[]).unwrap();
+            let switch = Arc::new(|user: &mut User| user.is_active = !user.is_active);
+            stores.users.edit(new.user.id, switch, at(0), &[]).unwrap();
         }
         assert_eq!(stores.changes.latest().unwrap(), 1_000);
         assert_eq!(Outside::of(&database).number("SELECT min(id) AS number FROM changes"), 2);

@@ -103,6 +103,10 @@ fn what_did_not_happen_is_not_told() {
         house.accounts.revoke_key(&actor, ann.key.id, false).unwrap();
         house.accounts.revoke_key(&actor, ann.key.id, false).unwrap();
         house.accounts.register(&registration("ann@example.com"), &client()).unwrap_err();
+        // She is of the free tier already, and a change to nothing is none.
+        let same = UserChanges { tier: Some(Tier::Free), ..UserChanges::default() };
+        house.accounts.edit_user(&By::program(), ann.user.id, same).unwrap();
+        house.accounts.edit_user(&By::program(), ann.user.id, UserChanges::default()).unwrap();
         assert_eq!(actions(house)[before..], ["key.revoked", "user.registration_refused"]);
     });
 }

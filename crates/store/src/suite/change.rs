@@ -31,8 +31,9 @@ pub fn each_write_says_what_changed(stores: &Stores) {
     let new = given::user();
     let (user, key) = (new.user.id, given::key(new.user.id));
     let session = given::session(user);
+    let renamed: Edit<User> = Arc::new(|user| user.name = Some("Renamed".to_owned()));
     let off: Edit<ApiKey> = Arc::new(|key| key.is_active = false);
-    let writes: [Write<'_>; 9] = [
+    let writes: [Write<'_>; 10] = [
         (
             "a user with a key",
             &|| stores.users.create(&new, Some(&key), &[]).unwrap(),
@@ -52,8 +53,13 @@ pub fn each_write_says_what_changed(stores: &Stores) {
         ),
         (
             "an edit of a user",
-            &|| drop(stores.users.edit(user, Arc::new(|_: &mut User| {}), given::at(1), &[]).unwrap()),
+            &|| drop(stores.users.edit(user, Arc::clone(&renamed), given::at(1), &[]).unwrap()),
             vec![Change::User(user)],
+        ),
+        (
+            "the same again",
+            &|| drop(stores.users.edit(user, Arc::clone(&renamed), given::at(2), &[]).unwrap()),
+            vec![],
         ),
         (
             "an edit of a key",
