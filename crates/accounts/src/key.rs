@@ -169,7 +169,7 @@ impl Accounts {
 
 impl Accounts {
     /// What the audit log tells of each key that is revoked.
-    fn revocations(&self, by: &By) -> EntryOf {
+    pub(crate) fn revocations(&self, by: &By) -> EntryOf {
         let (random, now, by) = (Arc::clone(&self.random), self.now(), by.clone());
         Arc::new(move |id| audit::entry(&by, AuditAction::KeyRevoked, AuditSubject::Key(id), now, &*random))
     }

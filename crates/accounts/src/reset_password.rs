@@ -96,6 +96,10 @@ impl Accounts {
             now: self.now(),
             audit: vec![self.entry(&by, AuditAction::PasswordReset, AuditSubject::User(user))],
         };
-        if self.stores.mail_tokens.reset_password(&reset)? { Ok(()) } else { Err(refused("token")) }
+        if self.stores.mail_tokens.reset_password(&reset, &self.revocations(&by))? {
+            Ok(())
+        } else {
+            Err(refused("token"))
+        }
     }
 }

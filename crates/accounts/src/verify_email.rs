@@ -122,8 +122,12 @@ impl Accounts {
     pub fn disown_email(&self, presented: &SecretString, client: &Client) -> Result<(), AccountsError> {
         let token = self.mail_token(&CONFIRMING, presented)?.ok_or_else(|| refused("token"))?;
         let by = By::anonymous(client);
-        let told = self.entry_about(&by, AuditAction::EmailDisowned, token.user, token.email.as_ref());
-        if self.stores.mail_tokens.disown(&token.hash, self.now(), &[told])? {
+        let mut told =
+            vec![self.entry_about(&by, AuditAction::EmailDisowned, token.user, token.email.as_ref())];
+        if token.purpose == MailPurpose::Verification {
+            told.push(self.entry_about(&by, AuditAction::UserDeleted, token.user, None));
+        }
+        if self.stores.mail_tokens.disown(&token.hash, self.now(), &told)? {
             Ok(())
         } else {
             Err(refused("token"))

@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 use tollgate_domain::{KeyId, SessionId, Time, User, UserId};
-use tollgate_store::{Change, Deletion, DeletionProof, MailPurpose, NewKey, NewUser, PasswordReset};
+use tollgate_store::{Change, Deletion, DeletionProof, EntryOf, MailPurpose, NewKey, NewUser, PasswordReset};
 
 use crate::{
     attempt, audit,
@@ -39,8 +39,13 @@ pub(crate) fn find(conn: &mut Conn, id: Id) -> Result<Option<User>, Failure> {
     Ok(row.map(User::try_from).transpose()?)
 }
 
-/// Sets a password for who has read a mail; gives whether, and what that brings about.
-pub(crate) fn reset_password(conn: &mut Conn, reset: &PasswordReset) -> Result<(bool, Effects), Failure> {
+/// Sets a password for who has read a mail; gives whether, and what that brings about. `revoked` tells of each key that
+/// ends with it.
+pub(crate) fn reset_password(
+    conn: &mut Conn,
+    reset: &PasswordReset,
+    revoked: &EntryOf,
+) -> Result<(bool, Effects), Failure> {
     let user = Id::from(reset.user);
     pg::lock_user(conn, user)?;
     let refused = || Ok((false, Effects::NONE));
@@ -50,23 +55,16 @@ pub(crate) fn reset_password(conn: &mut Conn, reset: &PasswordReset) -> Result<(
     if !good || mail_token::spend(conn, &reset.token, &[MailPurpose::Reset], reset.now)?.is_none() {
         return refused();
     }
-    let mut changes = vec![Change::User(reset.user)];
     let was_verified = before.is_verified;
+    let mut keys = Vec::new();
     if !was_verified || reset.revoke_keys {
-        changes.extend(revoke_all_keys(conn, reset.user, reset.now)?);
+        keys = revoke_all_keys(conn, reset.user, reset.now)?;
     }
-    let before_verified = before.is_verified;
     let after = User { is_verified: true, updated_at: reset.now, ..before };
     let values = (UserRow::from(&after), users::password_hash.eq(Some(&reset.password_hash)));
     diesel::update(users::table.find(user)).set(values).execute(conn)?;
-    if before_verified {
-        second_factor::forget_first(conn, reset.user)?;
-    } else {
-        // Whoever made the account without owning the address may have set it up.
-        second_factor::remove(conn, reset.user)?;
-    }
     if !was_verified {
-        // Whoever made the account may have left a way in.
+        // Whoever made the account without owning the address may have left a way in.
         second_factor::remove(conn, reset.user)?;
         diesel::delete(external_identities::table.filter(external_identities::user_id.eq(user)))
             .execute(conn)?;
@@ -75,13 +73,19 @@ pub(crate) fn reset_password(conn: &mut Conn, reset: &PasswordReset) -> Result<(
     second_factor::forget_first(conn, reset.user)?;
     attempt::clear(conn, &reset.attempts, Some(reset.user))?;
     mail_token::end_all(conn, user, reset.now)?;
-    changes.extend(session::end_others(conn, reset.user, None, reset.now)?);
+    let ended = session::end_others(conn, reset.user, None, reset.now)?;
     mail::insert(conn, &reset.mail)?;
-    Ok((true, Effects::new(changes, reset.audit.clone())))
+    let entries = reset.audit.iter().cloned().chain(keys.iter().map(|key| revoked(*key))).collect();
+    let changes = [Change::User(reset.user)]
+        .into_iter()
+        .chain(keys.into_iter().map(Change::Key))
+        .chain(ended)
+        .collect();
+    Ok((true, Effects::new(changes, entries)))
 }
 
-/// Revokes every key of a user, in the order of their ids, and forgets sealed secrets; gives what changed.
-fn revoke_all_keys(conn: &mut Conn, user: UserId, now: Time) -> Result<Vec<Change>, Failure> {
+/// Revokes every key of a user, in the order of their ids, and forgets sealed secrets; gives which.
+fn revoke_all_keys(conn: &mut Conn, user: UserId, now: Time) -> Result<Vec<KeyId>, Failure> {
     let keys: Vec<Id> = api_keys::table
         .filter(api_keys::user_id.eq(Id::from(user)))
         .filter(api_keys::revoked_at.is_null())
@@ -98,7 +102,7 @@ fn revoke_all_keys(conn: &mut Conn, user: UserId, now: Time) -> Result<Vec<Chang
             ))
             .execute(conn)?;
     }
-    Ok(keys.into_iter().map(|id| Change::Key(id.into())).collect())
+    Ok(keys.into_iter().map(KeyId::from).collect())
 }
 
 /// Deletes a user where the proof holds; gives whether, and what that brings about.

@@ -1,11 +1,13 @@
 //! `MailTokenStore`.
 
+use std::sync::Arc;
+
 use chrono::TimeDelta;
 use diesel::prelude::*;
 use tollgate_domain::{AuditEntry, Time, UserId};
 use tollgate_store::{
-    Confirmation, Confirmed, Issue, MailPurpose, MailToken, MailTokenStore, NewMail, PasswordReset, SignUp,
-    SignedUp, StoreError,
+    Confirmation, Confirmed, EntryOf, Issue, MailPurpose, MailToken, MailTokenStore, NewMail, PasswordReset,
+    SignUp, SignedUp, StoreError,
 };
 use uuid::Uuid;
 
@@ -48,9 +50,9 @@ impl MailTokenStore for Database {
         self.change(move |conn| sign_up::sign_up(conn, &wish))
     }
 
-    fn reset_password(&self, reset: &PasswordReset) -> Result<bool, StoreError> {
-        let reset = reset.clone();
-        self.change(move |conn| account::reset_password(conn, &reset))
+    fn reset_password(&self, reset: &PasswordReset, revoked: &EntryOf) -> Result<bool, StoreError> {
+        let (reset, revoked) = (reset.clone(), Arc::clone(revoked));
+        self.change(move |conn| account::reset_password(conn, &reset, &revoked))
     }
 
     fn confirm(&self, confirmation: &Confirmation) -> Result<Confirmed, StoreError> {

@@ -229,7 +229,7 @@ fn calls(db: &Db) -> Vec<Call> {
         "mail_tokens.issue": |s| s.mail_tokens.issue(&issue());
         "mail_tokens.by_hash": |s| s.mail_tokens.by_hash(&[1; 32]);
         "mail_tokens.sign_up": |s| s.mail_tokens.sign_up(&sign_up());
-        "mail_tokens.reset_password": |s| s.mail_tokens.reset_password(&password_reset(user));
+        "mail_tokens.reset_password": |s| s.mail_tokens.reset_password(&password_reset(user), &(Arc::new(|_| -> tollgate_domain::AuditEntry { unreachable!() }) as _));
         "mail_tokens.confirm": |s| s.mail_tokens.confirm(&confirmation(user));
         "mail_tokens.disown": |s| s.mail_tokens.disown(&[1; 32], given::at(1), &[]);
         "mail_tokens.forget": |s| s.mail_tokens.forget(given::at(0), 10);

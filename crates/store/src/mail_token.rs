@@ -4,7 +4,7 @@
 
 use tollgate_domain::{AuditEntry, Email, Time, User, UserId};
 
-use crate::{NewKey, NewMail, NewUser, StoreError};
+use crate::{EntryOf, NewKey, NewMail, NewUser, StoreError};
 
 /// What a token is good for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -194,11 +194,12 @@ pub trait MailTokenStore: Send + Sync {
 
     /// Sets a password, uses the token up with all others of the user, and ends every session of the user. Where the
     /// address had not been confirmed it is now, and what somebody else may have left behind ends too: keys and what
-    /// else lets in. `false`, and nothing is done, where the token is not good or the address not the user's.
+    /// else lets in. `revoked` tells of each key that ends. `false`, and nothing is done, where the token is not good or
+    /// the address not the user's.
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn reset_password(&self, reset: &PasswordReset) -> Result<bool, StoreError>;
+    fn reset_password(&self, reset: &PasswordReset, revoked: &EntryOf) -> Result<bool, StoreError>;
 
     /// Confirms the address that a token proves, or gives the user that address.
     ///

@@ -3,10 +3,11 @@
 use tollgate_domain::{AuditEntry, AuditHead, Session, SessionId, Time, User, UserId};
 use tollgate_store::{
     AddressCount, Attempt, AttemptStore, Attempted, AuditFilter, AuditStore, Begun, ChainedRow, CodeAttempt,
-    Confirmation, Confirmed, ConfirmedChange, DeviceCode, DeviceDecision, DeviceStore, ExternalIdentityStore,
-    FactorReset, FoundDevice, Issue, Link, LinkedIdentity, ListedEntry, MailToken, MailTokenStore,
-    NewChallenge, NewDevice, NewKey, NewMail, NewSecondFactor, NewSession, NewUser, PasswordReset, Poll,
-    Polled, SecondFactor, SecondFactorStore, SignUp, SignedUp, StoreError, Verdict, WebSessionStore,
+    Confirmation, Confirmed, ConfirmedChange, DeviceCode, DeviceDecision, DeviceStore, EntryOf,
+    ExternalIdentityStore, FactorReset, FoundDevice, Issue, Link, LinkedIdentity, ListedEntry, MailToken,
+    MailTokenStore, NewChallenge, NewDevice, NewKey, NewMail, NewSecondFactor, NewSession, NewUser,
+    PasswordReset, Poll, Polled, SecondFactor, SecondFactorStore, SignUp, SignedUp, StoreError, Verdict,
+    WebSessionStore,
 };
 
 /// Every port that a test's own stores need to have and nobody is to ask: all that it says is `Unavailable`.
@@ -114,7 +115,7 @@ impl MailTokenStore for Absent {
     fn sign_up(&self, _: &SignUp) -> Result<SignedUp, StoreError> {
         absent()
     }
-    fn reset_password(&self, _: &PasswordReset) -> Result<bool, StoreError> {
+    fn reset_password(&self, _: &PasswordReset, _: &EntryOf) -> Result<bool, StoreError> {
         absent()
     }
     fn confirm(&self, _: &Confirmation) -> Result<Confirmed, StoreError> {

@@ -1,11 +1,13 @@
 //! The audit log: what is told, and that no row is changed, moved or taken away unnoticed.
 
+use secrecy::SecretString;
 use tollgate_domain::AuditHead;
 use tollgate_store::AuditFilter;
 
 use super::*;
 use crate::{
     audit::verify::{Fault, Verdict},
+    mail::{MailTransport, Message, TransportError},
     profile::ProfileChanges,
 };
 
@@ -19,6 +21,34 @@ fn some_history(house: &House) {
         let caller = house.session(&login);
         house.accounts.log_out(&caller, false).unwrap();
         house.accounts.log_out(&caller, true).unwrap();
+    }
+}
+
+/// Keeps the last mail.
+#[derive(Default)]
+struct Last(Mutex<String>);
+
+impl MailTransport for Last {
+    fn send(&self, message: &Message) -> Result<(), TransportError> {
+        self.0.lock().unwrap().clone_from(&message.text);
+        Ok(())
+    }
+}
+
+impl House {
+    /// The token of the mail that was queued last.
+    fn latest_token(&self) -> SecretString {
+        let last = Last::default();
+        self.accounts.send_mails(&last).unwrap();
+        let text = last.0.into_inner().unwrap();
+        let link = text.lines().find_map(|line| line.split_once("token=")).expect("no link in the mail");
+        link.1.into()
+    }
+
+    /// Actions and subjects of the rows behind this one.
+    fn since(&self, seq: i64) -> Vec<(String, String)> {
+        let rows = self.stores.audit.rows(seq, 100).unwrap();
+        rows.into_iter().map(|row| (row.row.action, row.row.subject)).collect()
     }
 }
 
@@ -135,6 +165,33 @@ fn the_address_of_who_is_deleted_stands_nowhere_even_where_others_named_it() {
             listed.iter().filter_map(|entry| entry.personal.as_ref()?.email.as_deref()).collect();
         assert_eq!(emails, ["bob@example.com"], "{listed:?}");
         assert_eq!(verdict(house, None).fault, None);
+    });
+}
+
+#[test]
+fn what_a_mail_ends_is_told_one_by_one() {
+    on_each(|house| {
+        let ann = house.register("ann@example.com");
+        let owner = house.actor(&ann.user, None);
+        let second = house.accounts.create_key(&owner, &named("second")).unwrap().key;
+        let before = house.stores.audit.head().unwrap().seq;
+        house.clock.advance(TimeDelta::seconds(1));
+        house.accounts.request_password_reset("ann@example.com", &client()).unwrap();
+        let token = house.latest_token();
+        house.accounts.reset_password(&token, &"another pass 456".into(), false, &client()).unwrap();
+        house.clock.advance(TimeDelta::seconds(1));
+        let bob = house.register("bob@example.com").user;
+        let told = house.since(before);
+        let user = format!("user:{}", ann.user.id);
+        let revoked = |id| ("key.revoked".to_owned(), format!("key:{id}"));
+        assert_eq!(told[0], ("password.reset_requested".to_owned(), user.clone()));
+        assert_eq!(told[1], ("password.reset".to_owned(), user));
+        assert_eq!(told[2..4], [revoked(ann.key.id), revoked(second.id)]);
+        let before = house.stores.audit.head().unwrap().seq;
+        house.accounts.disown_email(&house.latest_token(), &client()).unwrap();
+        let bob = format!("user:{}", bob.id);
+        let told = house.since(before);
+        assert_eq!(told, ["email.disowned", "user.deleted"].map(|action| (action.to_owned(), bob.clone())));
     });
 }
 

@@ -103,7 +103,7 @@ pub fn only_a_live_key_of_the_owner_is_rotated(stores: &Stores) {
     assert_eq!(stores.keys.rotate(&rotation(&nobody, None, given::at(3))).unwrap(), None);
 }
 
-fn told() -> EntryOf {
+pub(super) fn told() -> EntryOf {
     Arc::new(|id| AuditEntry {
         id: id.as_uuid().into(),
         at: given::at(0),

@@ -4,7 +4,10 @@ use std::{sync::Barrier, thread};
 
 use tollgate_domain::{Email, Time, User, UserId, random};
 
-use super::given::{self, Numbers, at};
+use super::{
+    given::{self, Numbers, at},
+    key_secret::told,
+};
 use crate::{
     Change, Confirmation, Confirmed, Issue, MailPurpose, MailToken, NewKey, PasswordReset, SignUp, SignedUp,
     StoreError, Stores,
@@ -169,7 +172,7 @@ pub fn a_reset_sets_the_password_once(stores: &Stores) {
     let (token, pending) =
         (own(stores, user, MailPurpose::Reset, at(0)), own(stores, user, MailPurpose::NewAddress, at(0)));
     let before = stores.changes.latest().unwrap();
-    assert!(stores.mail_tokens.reset_password(&reset(&token, user, at(1))).unwrap());
+    assert!(stores.mail_tokens.reset_password(&reset(&token, user, at(1)), &told()).unwrap());
     assert_eq!(password(stores, user).as_deref(), Some("$2b$12$reset"));
     assert!(!stores.sessions.by_id(session.session.id).unwrap().unwrap().is_open(at(1)));
     let changed = stores.changes.since(before, 10).unwrap().changes;
@@ -177,7 +180,7 @@ pub fn a_reset_sets_the_password_once(stores: &Stores) {
     assert_eq!(stores.mails.waiting().unwrap(), 3);
     // Used, or ended with it.
     for spent in [&token, &pending] {
-        assert!(!stores.mail_tokens.reset_password(&reset(spent, user, at(2))).unwrap());
+        assert!(!stores.mail_tokens.reset_password(&reset(spent, user, at(2)), &told()).unwrap());
         assert!(!stores.mail_tokens.by_hash(&spent.hash).unwrap().unwrap().is_good(at(2)));
     }
     assert_eq!(stores.mails.waiting().unwrap(), 3);
@@ -190,11 +193,11 @@ pub fn only_the_right_token_sets_a_password(stores: &Stores) {
     let foreign = own(stores, other, MailPurpose::Reset, at(0));
     let old = own(stores, user, MailPurpose::Reset, at(0));
     for (token, now) in [(&verification, at(1)), (&foreign, at(1)), (&old, at(HOUR))] {
-        assert!(!stores.mail_tokens.reset_password(&reset(token, user, now)).unwrap(), "{token:?}");
+        assert!(!stores.mail_tokens.reset_password(&reset(token, user, now), &told()).unwrap(), "{token:?}");
     }
     let moved = std::sync::Arc::new(|user: &mut User| user.email = Some(given::email("moved@example.com")));
     stores.users.edit(user, moved, at(1), &[]).unwrap();
-    assert!(!stores.mail_tokens.reset_password(&reset(&old, user, at(2))).unwrap());
+    assert!(!stores.mail_tokens.reset_password(&reset(&old, user, at(2)), &told()).unwrap());
     assert_eq!(password(stores, user).as_deref(), Some("$2b$12$hash"));
 }
 
@@ -206,7 +209,7 @@ pub fn of_resets_at_once_one_counts(stores: &Stores) {
     let done = thread::scope(|scope| {
         let set = || {
             barrier.wait();
-            stores.mail_tokens.reset_password(&reset(&token, user, at(1))).unwrap()
+            stores.mail_tokens.reset_password(&reset(&token, user, at(1)), &told()).unwrap()
         };
         let setting: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(set)).collect();
         setting.into_iter().map(|one| one.join().unwrap()).filter(|done| *done).count()
@@ -222,14 +225,14 @@ pub fn a_reset_of_an_account_that_was_never_confirmed_ends_its_keys(stores: &Sto
     let user = given::stored_user(stores);
     let key = given::stored_key(stores, user);
     let token = own(stores, user, MailPurpose::Reset, at(0));
-    assert!(stores.mail_tokens.reset_password(&reset(&token, user, at(1))).unwrap());
+    assert!(stores.mail_tokens.reset_password(&reset(&token, user, at(1)), &told()).unwrap());
     assert!(revoked(stores, key) && known(stores, user).is_verified);
 
     for revoke_keys in [false, true] {
         let key = given::stored_key(stores, user);
         let token = own(stores, user, MailPurpose::Reset, at(2));
         let wish = PasswordReset { revoke_keys, ..reset(&token, user, at(3)) };
-        assert!(stores.mail_tokens.reset_password(&wish).unwrap());
+        assert!(stores.mail_tokens.reset_password(&wish, &told()).unwrap());
         assert_eq!(revoked(stores, key), revoke_keys);
     }
 }

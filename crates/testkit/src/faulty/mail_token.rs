@@ -2,7 +2,8 @@
 
 use tollgate_domain::{AuditEntry, Time};
 use tollgate_store::{
-    Confirmation, Confirmed, Issue, MailToken, MailTokenStore, PasswordReset, SignUp, SignedUp, StoreError,
+    Confirmation, Confirmed, EntryOf, Issue, MailToken, MailTokenStore, PasswordReset, SignUp, SignedUp,
+    StoreError,
 };
 
 use super::Wrapped;
@@ -20,8 +21,8 @@ impl MailTokenStore for Wrapped<dyn MailTokenStore> {
         self.call("mail_tokens.sign_up", |inner| inner.sign_up(wish))
     }
 
-    fn reset_password(&self, reset: &PasswordReset) -> Result<bool, StoreError> {
-        self.call("mail_tokens.reset_password", |inner| inner.reset_password(reset))
+    fn reset_password(&self, reset: &PasswordReset, revoked: &EntryOf) -> Result<bool, StoreError> {
+        self.call("mail_tokens.reset_password", |inner| inner.reset_password(reset, revoked))
     }
 
     fn confirm(&self, confirmation: &Confirmation) -> Result<Confirmed, StoreError> {
