@@ -2,20 +2,22 @@
 //! Whoever calls these has checked that the caller administers.
 
 mod create;
+mod switch;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
 use tollgate_domain::{
-    ApiKey, AuditAction, AuditSubject, KeyId, LimitOverrides, Month, Permission, Permissions, Role, Tier,
-    Tiers, User, UserId, user::MonthTokens,
+    ApiKey, AuditAction, AuditSubject, KeyId, LimitOverrides, Month, Network, Permission, Permissions, Role,
+    Tier, Tiers, User, UserId, user::MonthTokens,
 };
 use tollgate_store::{KeyFilter, KeyTotals, ListedKey, Page, PageRequest};
 
 use crate::{Accounts, AccountsError, By, field::Faults};
 
 pub use create::{NewAdmin, ProvisionWish, Provisioned};
+pub use switch::UserOrKey;
 
 /// The most ids that are looked at for a prefix: two already make it ambiguous.
 const PREFIX_MATCHES: u32 = 2;
@@ -70,8 +72,21 @@ pub struct KeyChanges {
     pub tier: Change<Tier>,
     /// Its own limits.
     pub limits: LimitChanges,
+    /// Notes on it.
+    pub metadata: Option<serde_json::Map<String, serde_json::Value>>,
+    /// The networks from which alone it may be used.
+    pub allowed_ips: Change<Vec<String>>,
+    /// The models that alone it may ask.
+    pub allowed_models: Change<Vec<String>>,
     /// Whether it is switched on.
     pub is_active: Option<bool>,
+}
+
+/// What of them is kept otherwise than it is written.
+struct Bounds {
+    metadata: Option<String>,
+    allowed_ips: Option<Vec<Network>>,
+    allowed_models: Option<Vec<String>>,
 }
 
 impl Accounts {
@@ -107,6 +122,7 @@ impl Accounts {
         let mut faults = Faults::default();
         let name = changes.name.as_deref().map(|name| faults.name("name", name));
         faults.overrides(&changes.limits.given());
+        let bounds = Bounds::judge(changes, &mut faults);
         faults.none()?;
         let listed = self.stores.keys.by_id(id)?.ok_or(AccountsError::NotFound("key"))?;
         let asked = changes.permissions.as_ref();
@@ -122,7 +138,7 @@ impl Accounts {
             None => AuditAction::KeyUpdated,
         };
         let audit = [self.entry(by, action, AuditSubject::Key(id))];
-        let edit = move |key: &mut ApiKey| apply_to_key(key, &changes);
+        let edit = move |key: &mut ApiKey| apply_to_key(key, &changes, &bounds);
         let key = self
             .stores
             .keys
@@ -157,13 +173,12 @@ impl Accounts {
         Ok((keys, totals))
     }
 
-    /// Revokes anybody's key, once and for ever.
+    /// Revokes anybody's key, once and for ever; with `descendants`, those made by it, at any remove, too.
     ///
     /// # Errors
     /// [`AccountsError::NotFound`], or the store's.
-    pub fn revoke_any_key(&self, by: &By, id: KeyId) -> Result<ApiKey, AccountsError> {
-        let audit = [self.entry(by, AuditAction::KeyRevoked, AuditSubject::Key(id))];
-        self.stores.keys.revoke(id, None, self.now(), &audit)?.ok_or(AccountsError::NotFound("key"))
+    pub fn revoke_any_key(&self, by: &By, id: KeyId, descendants: bool) -> Result<ApiKey, AccountsError> {
+        self.revoke(by, id, None, descendants)
     }
 
     /// The one key whose id begins with `prefix` (hyphens are passed over).
@@ -217,12 +232,36 @@ fn apply_to_user(user: &mut User, changes: UserChanges, tiers: &Tiers, month: Mo
     }
 }
 
-fn apply_to_key(key: &mut ApiKey, changes: &KeyChanges) {
+impl Bounds {
+    fn judge(changes: &KeyChanges, faults: &mut Faults) -> Self {
+        let KeyChanges { metadata, allowed_ips, allowed_models, .. } = changes;
+        Self {
+            metadata: metadata.as_ref().map(|notes| faults.metadata(Some(notes))),
+            allowed_ips: allowed_ips
+                .as_ref()
+                .map(|networks| faults.networks("allowed_ips", networks.as_deref().unwrap_or_default())),
+            allowed_models: allowed_models
+                .as_ref()
+                .map(|models| faults.models("allowed_models", models.as_deref().unwrap_or_default())),
+        }
+    }
+}
+
+fn apply_to_key(key: &mut ApiKey, changes: &KeyChanges, bounds: &Bounds) {
     if let Some(name) = &changes.name {
         key.name.clone_from(name);
     }
     if let Some(permissions) = &changes.permissions {
         key.permissions = permissions.clone();
+    }
+    if let Some(metadata) = &bounds.metadata {
+        key.metadata.clone_from(metadata);
+    }
+    if let Some(networks) = &bounds.allowed_ips {
+        key.allowed_ips.clone_from(networks);
+    }
+    if let Some(models) = &bounds.allowed_models {
+        key.allowed_models.clone_from(models);
     }
     let limits = &mut key.limits;
     let set = |own: &mut Option<u64>, by_admin: &mut bool, change: Change<u64>| {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use tollgate_domain::{
     ApiKey, AuditAction, AuditSubject, Environment, KeyId, KeyKind, KeyText, LimitOverrides, Permission,
-    Permissions, Tier, limit::KeyLimits,
+    Permissions, Tier, UserId, limit::KeyLimits,
 };
 use tollgate_store::{EntryOf, KeyFilter, ListedKey, Page, PageRequest};
 
@@ -156,11 +156,21 @@ impl Accounts {
     /// a key without `keys:manage`, or the store's.
     pub fn revoke_key(&self, actor: &Actor, id: KeyId, descendants: bool) -> Result<ApiKey, AccountsError> {
         actor.require(Permission::KeysManage)?;
-        let (owner, now) = (Some(actor.user.id), self.now());
+        self.revoke(&actor.by(), id, Some(actor.user.id), descendants)
+    }
+
+    pub(crate) fn revoke(
+        &self,
+        by: &By,
+        id: KeyId,
+        owner: Option<UserId>,
+        descendants: bool,
+    ) -> Result<ApiKey, AccountsError> {
+        let now = self.now();
         let revoked = if descendants {
-            self.stores.keys.revoke_descendants(id, owner, now, &self.revocations(&actor.by()))?
+            self.stores.keys.revoke_descendants(id, owner, now, &self.revocations(by))?
         } else {
-            let audit = [self.entry(&actor.by(), AuditAction::KeyRevoked, AuditSubject::Key(id))];
+            let audit = [self.entry(by, AuditAction::KeyRevoked, AuditSubject::Key(id))];
             self.stores.keys.revoke(id, owner, now, &audit)?
         };
         revoked.ok_or(AccountsError::NotFound("key"))

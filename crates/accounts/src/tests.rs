@@ -1,5 +1,6 @@
 //! The use cases over real databases: on SQLite always, on Postgres where the tests are given one.
 
+mod administration;
 mod attempt;
 mod audit;
 mod device;
@@ -420,6 +421,6 @@ fn keys_are_found_by_the_beginning_of_their_id() {
         house.accounts.create_key(&house.actor(&ann.user, None), &named("twin")).unwrap();
         let ambiguous = house.accounts.find_key(&id[..12]);
         assert!(matches!(ambiguous, Err(AccountsError::AmbiguousPrefix(_))), "{ambiguous:?}");
-        house.accounts.revoke_any_key(&By::program(), ann.key.id).unwrap();
+        house.accounts.revoke_any_key(&By::program(), ann.key.id, false).unwrap();
     });
 }

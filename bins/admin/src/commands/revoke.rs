@@ -20,7 +20,7 @@ pub fn run(accounts: &Accounts, flags: &Revoke, json: bool) -> Result<(), AdminE
     if listed.key.revoked_at.is_none() {
         confirm(&format!("The key {what} will stop working at once and for ever."), flags.force)?;
     }
-    let key = accounts.revoke_any_key(&By::program(), id)?;
+    let key = accounts.revoke_any_key(&By::program(), id, false)?;
     if json {
         return json::print(&KeyView::new(&key, accounts.clock.now()));
     }

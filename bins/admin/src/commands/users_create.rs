@@ -14,7 +14,7 @@ pub fn run(accounts: &Accounts, flags: UsersCreate, json: bool) -> Result<(), Ad
     let made = accounts.provision(
         &By::program(),
         &ProvisionWish {
-            user_id: external_id,
+            external_id,
             email,
             user_name: Some(name),
             tier,

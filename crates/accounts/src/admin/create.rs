@@ -7,7 +7,7 @@ use tollgate_domain::{
     Permissions, Role, Tier, Time, User, UserId,
     limit::{GivenByAdmin, KeyLimits},
 };
-use tollgate_store::{NewKey, NewUser};
+use tollgate_store::{NewKey, NewUser, StoreError};
 
 use super::{UserChanges, only_for_administrators};
 use crate::{
@@ -32,12 +32,13 @@ pub struct NewAdmin {
     pub name: Option<String>,
 }
 
-/// A wish for a key of somebody's: the user is found by external id (or id) or by email, and made where
-/// there is none.
+/// A wish for a key of somebody's: the user is found by id, external id or email, and made where there is none.
 #[derive(Debug, Clone, Default)]
 pub struct ProvisionWish {
     /// The user's own id, or the one by which another system knows the user.
     pub user_id: Option<String>,
+    /// The id by which another system knows the user, never the user's own. Where it is known, the address finds nobody.
+    pub external_id: Option<String>,
     /// The user's address.
     pub email: Option<String>,
     /// What to call a user that is made.
@@ -56,6 +57,14 @@ pub struct ProvisionWish {
     pub expires_in_days: Option<i64>,
     /// Notes on the key.
     pub metadata: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+/// Whom a wish names, and what to call who is made.
+struct Whose {
+    user_id: Option<String>,
+    external_id: Option<String>,
+    email: Option<Email>,
+    name: Option<String>,
 }
 
 /// A key made by an administrator.
@@ -119,14 +128,16 @@ impl Accounts {
     /// Makes a key for somebody, and the somebody where needed. A user's own ceilings do not apply.
     ///
     /// # Errors
-    /// [`AccountsError::Invalid`], or the store's: its `Conflict` where the same user was made meanwhile.
+    /// [`AccountsError::Invalid`], [`AccountsError::NotFound`] for an id that is nobody's, [`AccountsError::EmailTaken`]
+    /// by a user with another external id, or the store's.
     pub fn provision(&self, by: &By, wish: &ProvisionWish) -> Result<Provisioned, AccountsError> {
         let mut faults = Faults::default();
         let email = wish
             .email
             .as_deref()
             .and_then(|email| faults.take("email", "invalid_email", email.parse::<Email>()));
-        let external_id = wish.user_id.as_deref().map(|id| external_id(id, &mut faults));
+        let user_id = wish.user_id.as_deref().map(|id| external_id("user_id", id, &mut faults));
+        let external_id = wish.external_id.as_deref().map(|id| external_id("external_id", id, &mut faults));
         let user_name = wish.user_name.as_deref().map(|name| faults.name("name", name));
         let key_name = match (wish.key_name.as_deref(), &user_name) {
             (Some(name), _) => faults.name("name", name),
@@ -138,17 +149,35 @@ impl Accounts {
         let metadata = faults.metadata(wish.metadata.as_ref());
         faults.none()?;
 
+        let whose = Whose { user_id, external_id, email, name: user_name };
+        match self.provision_for(by, &whose, &key_name, &metadata, wish) {
+            // Made by another call meanwhile, and there to be found now.
+            Err(
+                AccountsError::EmailTaken | AccountsError::Store(StoreError::Conflict { entity: "user", .. }),
+            ) => self.provision_for(by, &whose, &key_name, &metadata, wish),
+            done => done,
+        }
+    }
+
+    fn provision_for(
+        &self,
+        by: &By,
+        whose: &Whose,
+        key_name: &str,
+        metadata: &str,
+        wish: &ProvisionWish,
+    ) -> Result<Provisioned, AccountsError> {
         let now = self.now();
-        let found = self.find_user(external_id.as_deref(), email.as_ref())?;
+        let found = self.find_user(whose)?;
         let is_new_user = found.is_none();
         let user = found.unwrap_or_else(|| User {
-            email,
-            external_id,
-            name: user_name,
+            email: whose.email.clone(),
+            external_id: whose.user_id.clone().or_else(|| whose.external_id.clone()),
+            name: whose.name.clone(),
             tier: wish.tier.unwrap_or_default(),
             ..blank_user(UserId::new(now, &*self.random), now)
         });
-        let (new, secret) = self.provisioned_key(&user, &key_name, metadata, wish, now)?;
+        let (new, secret) = self.provisioned_key(&user, key_name, metadata.to_owned(), wish, now)?;
         let mut audit = vec![self.entry(by, AuditAction::KeyCreated, AuditSubject::Key(new.key.id))];
         if is_new_user {
             audit.push(self.entry(by, AuditAction::UserCreated, AuditSubject::User(user.id)));
@@ -187,35 +216,36 @@ impl Accounts {
         Ok((new, secret))
     }
 
-    /// By external id, then by id, then by address.
-    fn find_user(
-        &self,
-        external_id: Option<&str>,
-        email: Option<&Email>,
-    ) -> Result<Option<User>, AccountsError> {
-        if let Some(external_id) = external_id {
-            if let Some(user) = self.stores.users.by_external_id(external_id)? {
+    fn find_user(&self, whose: &Whose) -> Result<Option<User>, AccountsError> {
+        let users = &self.stores.users;
+        if let Some(user_id) = &whose.user_id {
+            if let Some(user) = users.by_external_id(user_id)? {
                 return Ok(Some(user));
             }
-            if let Ok(id) = external_id.parse::<UserId>() {
-                let user = self.stores.users.by_id(id)?;
-                return user.map(Some).ok_or(AccountsError::NotFound("user"));
+            if let Ok(id) = user_id.parse::<UserId>() {
+                return users.by_id(id)?.map(Some).ok_or(AccountsError::NotFound("user"));
             }
             return Ok(None);
         }
-        match email {
-            Some(email) => Ok(self.stores.users.by_email(email)?.map(|known| known.user)),
-            None => Ok(None),
+        if let Some(external_id) = &whose.external_id
+            && let Some(user) = users.by_external_id(external_id)?
+        {
+            return Ok(Some(user));
         }
+        let Some(email) = &whose.email else { return Ok(None) };
+        let known = users.by_email(email)?.map(|known| known.user);
+        // Another system's two users with one address: a key for the one is not the other's.
+        let another = |user: &User| user.external_id.is_some() && whose.external_id.is_some();
+        if known.as_ref().is_some_and(another) { Err(AccountsError::EmailTaken) } else { Ok(known) }
     }
 }
 
-fn external_id(id: &str, faults: &mut Faults) -> String {
+fn external_id(field: &'static str, id: &str, faults: &mut Faults) -> String {
     let id = id.trim();
     let chars = id.chars().count();
     if chars == 0 || chars > MAX_EXTERNAL_ID_CHARS || id.chars().any(char::is_control) {
         let rule = format!("must have 1 to {MAX_EXTERNAL_ID_CHARS} characters and no control characters");
-        faults.add("user_id", "invalid_id", rule);
+        faults.add(field, "invalid_id", rule);
     }
     id.to_owned()
 }
