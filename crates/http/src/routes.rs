@@ -89,6 +89,15 @@ pub const GROUPS: [Group; 9] = [
         aliases: &["/api/admin", "/admin"],
         routes: |group| {
             group
+                .service(admin::list_users::list_users)
+                .service(admin::create_user::create_user)
+                .service(admin::create_user::users_create)
+                .service(admin::show_user::show_user)
+                .service(admin::user_stats::user_stats)
+                .service(admin::switch_user::activate_user)
+                .service(admin::switch_user::deactivate_user)
+                .service(admin::list_keys::list_keys)
+                .service(admin::revoke_key::revoke_key)
                 .service(admin::unlock_user::unlock_user)
                 .service(admin::edit_user::edit_user)
                 .service(admin::edit_key::edit_key)

@@ -74,6 +74,15 @@ TABLE = {
     ("get", "/api/v1/usage/logs"): (401, 200, 403, None),
     ("get", "/api/v1/billing/info"): (401, 200, 403, None),
     ("get", "/api/v1/admin/audit"): (401, 403, 403, None),
+    ("get", "/api/v1/admin/users"): (401, 403, 403, None),
+    ("post", "/api/v1/admin/users"): (401, 403, 403, None),
+    ("post", "/api/v1/admin/users/create"): (401, 403, 403, None),
+    ("get", "/api/v1/admin/users/{id}"): (401, 403, 403, 403),
+    ("get", "/api/v1/admin/users/{id}/stats"): (401, 403, 403, 403),
+    ("post", "/api/v1/admin/users/{id}/activate"): (401, 403, 403, 403),
+    ("post", "/api/v1/admin/users/{id}/deactivate"): (401, 403, 403, 403),
+    ("get", "/api/v1/admin/keys"): (401, 403, 403, None),
+    ("delete", "/api/v1/admin/keys/{id}"): (401, 403, 403, 403),
     ("patch", "/api/v1/admin/users/{id}"): (401, 403, 403, 403),
     ("delete", "/api/v1/admin/users/{id}"): (401, 403, 403, 403),
     ("post", "/api/v1/admin/users/{id}/password-reset"): (401, 403, 403, 403),
@@ -115,7 +124,8 @@ class Refusals(_testcase.EndToEnd):
             theirs = path.replace("{id}", ids[noun])
             self.expect(nobody, method, own, {})
             self.expect(token, method, own, {"Authorization": f"Bearer {owner.token}"})
-            self.expect(key, method, own, {"X-API-Key": weak})
+            if key is not None:
+                self.expect(key, method, own, {"X-API-Key": weak})
             if another is not None:
                 self.expect(another, method, theirs, {"Authorization": f"Bearer {other.token}"})
         still = self.server.call("GET", "/v1/models", headers={"X-API-Key": owner.key})
@@ -136,6 +146,8 @@ class Refusals(_testcase.EndToEnd):
             ("GET", "/api/v1/auth/usage/stats", 401),
             ("POST", "/api/llm/completion", 401),
             ("PATCH", f"/admin/users/{owner.id}", 401),
+            ("POST", "/admin/users/create", 401),
+            ("GET", "/api/admin/keys", 401),
         ]:
             self.expect(status, method, path, {})
         headers = {"Authorization": f"Bearer {owner.token}"}

@@ -47,6 +47,14 @@ fn wrong() -> Vec<TestRequest> {
         body("PATCH", "/api/v1/admin/users/{id}", text, "x"),
         body("PATCH", "/api/v1/admin/keys/nonsense", json, "{}"),
         body("PATCH", "/api/v1/admin/keys/{id}", json, r#"{"nonsense": 1}"#),
+        get("/api/v1/admin/users?limit=0"),
+        get("/api/v1/admin/keys?user_id=nonsense"),
+        get("/api/v1/admin/users/nonsense"),
+        get("/api/v1/admin/users/nonsense/stats?days=0"),
+        body("POST", "/admin/users/create", text, "x"),
+        body("POST", "/api/v1/admin/users", json, r#"{"nonsense": 1}"#),
+        any("POST", "/admin/users/nonsense/deactivate"),
+        any("DELETE", "/api/v1/admin/keys/nonsense"),
         get("/api/v1/usage/stats?days=0"),
     ]
 }

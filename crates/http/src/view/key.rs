@@ -1,14 +1,16 @@
 //! An API key.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tollgate_accounts::key::CreatedKey;
-use tollgate_domain::{ApiKey, Time};
-use tollgate_store::{ListedKey, Page};
+use tollgate_accounts::{admin::Provisioned, key::CreatedKey};
+use tollgate_domain::{ApiKey, KeyId, Time};
+use tollgate_store::{KeyTotals, ListedKey, Page};
 use utoipa::ToSchema;
 
-use super::user::notes;
+use super::user::{UserView, notes};
 
 /// A key without its secret.
 #[derive(Debug, Serialize, ToSchema)]
@@ -88,6 +90,44 @@ pub struct KeysView {
     next_cursor: Option<String>,
 }
 
+/// A key that an administrator made, with its secret, shown this once, and its owner.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ProvisionedApiKey)]
+pub struct ProvisionedView {
+    /// Whose it is.
+    user: UserView,
+    /// Its id once more.
+    key_id: String,
+    #[serde(flatten)]
+    created: CreatedKeyView,
+}
+
+/// A key as administrators see it in a list.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ListedApiKey)]
+pub struct ListedKeyView {
+    #[serde(flatten)]
+    key: KeyView,
+    /// Its owner's address.
+    email: Option<String>,
+    /// Requests of the last seven days, as of the last few seconds.
+    requests_7d: u64,
+    /// Tokens of the last seven days, likewise.
+    tokens_7d: u64,
+}
+
+/// A page of everybody's keys.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AllApiKeys)]
+pub struct AllKeysView {
+    /// The keys, newest first.
+    items: Vec<ListedKeyView>,
+    /// The same keys.
+    keys: Vec<ListedKeyView>,
+    /// Where the next page starts, if there is one.
+    next_cursor: Option<String>,
+}
+
 impl KeyView {
     /// A key and what was counted of it.
     fn new(key: &ApiKey, request_count: u64, last_used_at: Option<Time>, now: Time) -> Self {
@@ -128,6 +168,35 @@ impl CreatedKeyView {
     pub fn new(created: &CreatedKey, now: Time) -> Self {
         let secret = created.secret.expose().to_owned();
         Self { api_key: secret.clone(), key: secret, view: KeyView::new(&created.key, 0, None, now) }
+    }
+}
+
+impl ProvisionedView {
+    /// What was made.
+    pub fn new(made: Provisioned, now: Time) -> Self {
+        let created = CreatedKey { key: made.key, secret: made.secret };
+        Self {
+            user: UserView::new(&made.user, now),
+            key_id: created.key.id.to_string(),
+            created: CreatedKeyView::new(&created, now),
+        }
+    }
+}
+
+impl AllKeysView {
+    /// A page of a list, with what each key did.
+    pub fn new(page: &Page<ListedKey>, totals: &HashMap<KeyId, KeyTotals>, now: Time) -> Self {
+        let view = |listed: &ListedKey| {
+            let totals = totals.get(&listed.key.id).copied().unwrap_or_default();
+            ListedKeyView {
+                key: KeyView::listed(listed, now),
+                email: listed.owner_email.as_ref().map(ToString::to_string),
+                requests_7d: totals.requests,
+                tokens_7d: totals.tokens,
+            }
+        };
+        let views = || page.items.iter().map(view).collect();
+        Self { items: views(), keys: views(), next_cursor: page.next.map(|id| id.simple().to_string()) }
     }
 }
 

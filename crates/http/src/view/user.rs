@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tollgate_domain::{Month, Time, User};
+use tollgate_store::Page;
 use utoipa::ToSchema;
 
 /// A user as the user and administrators see it.
@@ -45,6 +46,26 @@ pub struct UserView {
     created_at: DateTime<Utc>,
     /// When it was last changed.
     updated_at: DateTime<Utc>,
+}
+
+/// A page of users.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Users)]
+pub struct UsersView {
+    /// The users, newest first.
+    items: Vec<UserView>,
+    /// The same users.
+    users: Vec<UserView>,
+    /// Where the next page starts, if there is one.
+    next_cursor: Option<String>,
+}
+
+impl UsersView {
+    /// A page of a list.
+    pub fn new(page: &Page<User>, now: Time) -> Self {
+        let views = || page.items.iter().map(|user| UserView::new(user, now)).collect();
+        Self { items: views(), users: views(), next_cursor: page.next.map(|id| id.simple().to_string()) }
+    }
 }
 
 impl UserView {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use actix_web::{HttpResponse, patch, web::Data};
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use tollgate_accounts::admin::{Change, KeyChanges, LimitChanges};
 use tollgate_domain::{KeyId, Permission, Tier};
 use utoipa::ToSchema;
@@ -15,12 +16,15 @@ use crate::{
     view::key::KeyView,
 };
 
-/// Changes to a key. What is not named stays; `null` takes a limit or the tier away.
+/// Changes to a key. What is not named stays; `null` takes a limit, a list or the tier away.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EditKeyRequest {
     /// What to call it.
     name: Option<String>,
+    /// Notes: an object of at most 4,096 bytes, in place of those before.
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<Map<String, Value>>,
     /// What it may do; `admin` only where its owner has the role.
     #[schema(value_type = Option<Vec<String>>)]
     permissions: Option<Vec<Permission>>,
@@ -40,6 +44,14 @@ pub struct EditKeyRequest {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<u64>, minimum = 1)]
     daily_limit: Change<u64>,
+    /// Addresses and networks from which alone it may be used.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Vec<String>>, example = json!(["203.0.113.0/24"]))]
+    allowed_ips: Change<Vec<String>>,
+    /// Public names of the models that alone it may ask.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Vec<String>>)]
+    allowed_models: Change<Vec<String>>,
     /// Whether it is switched on; what is switched off here, its owner cannot switch on.
     is_active: Option<bool>,
 }
@@ -67,6 +79,9 @@ impl From<EditKeyRequest> for KeyChanges {
     fn from(request: EditKeyRequest) -> Self {
         Self {
             name: request.name,
+            metadata: request.metadata,
+            allowed_ips: request.allowed_ips,
+            allowed_models: request.allowed_models,
             permissions: request.permissions.map(FromIterator::from_iter),
             tier: request.tier,
             limits: LimitChanges {

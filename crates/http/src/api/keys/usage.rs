@@ -31,7 +31,7 @@ pub async fn usage(
     let (accounts, folder) = (Arc::clone(&state.accounts), Arc::clone(&state.folder));
     let job = move || {
         let key = accounts.key_of_usage(&actor, id)?;
-        stats::of_key(&accounts, &folder, &actor, &key, &days)
+        stats::of_key(&accounts, &folder, &actor.user, &key, &days)
     };
     let view = state.pools.reports.run(job).await??;
     Ok(HttpResponse::Ok().json(view))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::{HttpResponse, get, web::Data};
 use chrono::TimeDelta;
 use tollgate_accounts::{Accounts, Actor};
-use tollgate_domain::{ApiKey, Permission, User};
+use tollgate_domain::{ApiKey, Environment, Permission, User};
 use tollgate_store::UsageScope;
 use tollgate_usage::Folder;
 
@@ -45,19 +45,28 @@ fn read(accounts: &Accounts, folder: &Folder, actor: &Actor, days: &Days) -> Res
     of(accounts, folder, &actor.user, own(actor), days)
 }
 
-/// The same of one key alone.
+/// The same of one key alone, with its owner's quota.
 ///
 /// # Errors
 /// The store's.
 pub fn of_key(
     accounts: &Accounts,
     folder: &Folder,
-    actor: &Actor,
+    owner: &User,
     key: &ApiKey,
     days: &Days,
 ) -> Result<StatsView, Problem> {
     let scope = UsageScope { user: Some(key.user_id), key: Some(key.id), environment: Some(key.environment) };
-    of(accounts, folder, &actor.user, scope, days)
+    of(accounts, folder, owner, scope, days)
+}
+
+/// The same of all that is live of a user.
+///
+/// # Errors
+/// The store's.
+pub fn of_user(accounts: &Accounts, folder: &Folder, user: &User, days: &Days) -> Result<StatsView, Problem> {
+    let scope = UsageScope { user: Some(user.id), key: None, environment: Some(Environment::Live) };
+    of(accounts, folder, user, scope, days)
 }
 
 fn of(
