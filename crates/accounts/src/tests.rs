@@ -5,6 +5,7 @@ mod attempt;
 mod audit;
 mod device;
 mod external;
+mod import;
 mod key;
 mod known_and_unknown;
 mod mail;
