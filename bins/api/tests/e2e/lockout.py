@@ -196,7 +196,7 @@ management_limits: {per_minute: 20}
             self.assert_problem(answer, 401, "invalid_api_key")
         for path in ("/v1/models", "/api/v1/keys"):
             self.assert_limited(ask(f"some-old-key-{uuid.uuid4().hex}", path), 60 * 60 + 60)
-        # One that is remembered needs no look-up; elsewhere nothing has happened.
+        # One that is somebody's works on, looked up anew or not; elsewhere nothing has happened.
         self.assert_ok(ask(user.key, "/v1/models"))
         elsewhere = {"X-Forwarded-For": self.from_new()}
         answer = self.server.call("GET", "/v1/models", headers=elsewhere | bearer("some-old-key-0123456789"))

@@ -166,10 +166,17 @@ class Using(SecondFactors):
             answer = user.api("POST", PREFIXES[0] + "/enable", json={"code": wrong})
             problem = self.assert_problem(answer, 422, "validation_failed")
             self.assertEqual(problem["errors"][0]["field"], "code")
+        before = self.assert_ok(self.login(user))
         answer = user.api("POST", PREFIXES[0] + "/enable", json={"code": code(second)})
         self.assertEqual(answer.headers["Cache-Control"], "no-store")
         self.assert_ok(answer)
         self.assertEqual(self.me(user.token), 200)
+        # A session that brought no code is over, and its refresh token too.
+        self.assertEqual(self.me(before["access_token"]), 401)
+        body = {"refresh_token": before["refresh_token"]}
+        self.assert_problem(
+            self.server.call("POST", "/api/v1/auth/refresh", json=body), 401, "invalid_credentials"
+        )
         self.asked(user)
         self.assert_problem(user.api("POST", PREFIXES[0] + "/setup"), 409, "conflict")
         self.server.kill()

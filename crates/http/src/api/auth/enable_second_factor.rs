@@ -24,7 +24,7 @@ pub struct EnableSecondFactorRequest {
 
 /// Switch a second factor on
 ///
-/// From now on a session takes its code. Sessions that are open go on.
+/// From now on a session takes its code. Every other session ends: none has brought a code.
 #[utoipa::path(
     tag = "accounts",
     security(("bearer" = [])),
