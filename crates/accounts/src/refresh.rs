@@ -86,12 +86,13 @@ impl Accounts {
         }
     }
 
-    /// Whose session a refresh token is of, spent or not; of nobody's where it is none.
+    /// Whose open session a refresh token is of, spent or not: whoever has one of a session that is over is nobody.
     ///
     /// # Errors
     /// The store's.
     pub fn whose_refresh_token(&self, presented: &SecretString) -> Result<Option<UserId>, AccountsError> {
-        Ok(self.presented(presented)?.map(|(_, session)| session.user_id))
+        let open = self.presented(presented)?.filter(|(_, session)| session.is_open(self.now()));
+        Ok(open.map(|(_, session)| session.user_id))
     }
 
     /// Forgets, in bounded pieces, the answers whose moment is over and the sessions that are long over with

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use secrecy::ExposeSecret;
-use tollgate_domain::Permissions;
+use tollgate_domain::{Clock, Permissions};
 
 use super::{house::House, *};
 use crate::ManagementCalls;
@@ -47,9 +47,13 @@ async fn what_shows_the_user_otherwise_than_by_a_header_counts_too() {
     for _ in 0..2 {
         assert_eq!(refresh(refresh_token.clone()).await.status, 200);
     }
-    let refused = refresh(refresh_token).await;
+    let refused = refresh(refresh_token.clone()).await;
     assert_eq!((refused.status.as_u16(), &refused.json()["code"]), (429, &json!("rate_limit_exceeded")));
     assert_eq!(refresh("nobody's".to_owned()).await.status, 401);
+    // Whoever holds a token of a session that is over cannot use up what its user may do.
+    let stores = &house.state.accounts.stores;
+    stores.sessions.end_all(logged_in.user.id, house.clock.now(), &[]).unwrap();
+    assert_eq!(refresh(refresh_token).await.status, 401);
 
     let open = || {
         let request =
