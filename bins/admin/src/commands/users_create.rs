@@ -13,13 +13,7 @@ pub fn run(accounts: &Accounts, flags: UsersCreate, json: bool) -> Result<(), Ad
     let UsersCreate { name, email, external_id, tier, grant } = flags;
     let made = accounts.provision(
         &By::program(),
-        &ProvisionWish {
-            external_id,
-            email,
-            user_name: Some(name),
-            tier,
-            ..granted(grant, Metadata::new())
-        },
+        &ProvisionWish { external_id, email, user_name: Some(name), tier, ..granted(grant, Metadata::new()) },
     )?;
     print(accounts, &made, json)
 }
