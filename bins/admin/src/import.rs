@@ -87,9 +87,10 @@ pub fn run(
     let report = Report { dry_run: how.dry_run, ..Report::default() };
     let mut import = Import { take, kind, pauses: how.pauses, lines: Vec::new(), batch: Vec::new(), report };
     // What was taken before a file turns out to be broken is told all the same.
-    let read = read(source, tables, &mut import).and_then(|()| import.flush());
+    let read = read(source, tables, &mut import);
+    let flushed = import.flush();
     import.tell(how.json)?;
-    read?;
+    read.and(flushed)?;
     match import.report.skipped {
         0 => Ok(()),
         skipped => Err(AdminError::Skipped { skipped, what: kind.what }),

@@ -154,7 +154,7 @@ impl ForeignTable {
     ///
     /// # Errors
     /// The database's.
-    pub fn next(&mut self) -> Result<Vec<ForeignRow>, OpenError> {
+    pub fn read(&mut self) -> Result<Vec<ForeignRow>, OpenError> {
         let rows: Vec<ForeignRow> = match &mut self.conn {
             Conn::Pg(conn) => {
                 let texts: Vec<Name> = sql_query(&self.query).load(conn)?;

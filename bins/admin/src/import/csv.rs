@@ -1,6 +1,6 @@
 //! Values separated by commas, under a line of names.
 
-use csv::{ByteRecord, ErrorKind, ReaderBuilder};
+use csv::{ByteRecord, ErrorKind, ReaderBuilder, Terminator};
 use serde_json::Value;
 use tollgate_accounts::import::Record;
 
@@ -10,7 +10,9 @@ use crate::error::AdminError;
 /// Gives each record of a file, with the line on which it begins.
 pub fn each(input: &mut Input, each: &mut Each<'_>) -> Result<(), AdminError> {
     let gauge = input.gauge.clone();
-    let mut reader = ReaderBuilder::new().flexible(true).from_reader(&mut input.text);
+    // With the usual terminator a line that ends in CR LF counts only once the next record is read.
+    let mut reader =
+        ReaderBuilder::new().flexible(true).terminator(Terminator::Any(b'\n')).from_reader(&mut input.text);
     let names: Result<Vec<String>, _> = reader.byte_headers().map(names);
     let names = match names {
         Ok(names) => names,
@@ -29,9 +31,19 @@ pub fn each(input: &mut Input, each: &mut Each<'_>) -> Result<(), AdminError> {
                 });
             }
         }
-        let line = row.position().map_or(0, csv::Position::line);
+        if row.len() == 1 && row.get(0).is_some_and(|value| value.trim_ascii().is_empty()) {
+            continue;
+        }
+        let line = line(&row, reader.position().line());
         each(line, record(&names, &row), gauge.read())?;
     }
+}
+
+/// The line on which a record begins after which `next` is the line: empty lines may have stood before it.
+fn line(row: &ByteRecord, next: u64) -> u64 {
+    let inside = row.as_slice().iter().filter(|byte| **byte == b'\n').count();
+    let by_end = next.saturating_sub(1).saturating_sub(u64::try_from(inside).unwrap_or(0));
+    row.position().map_or(0, csv::Position::line).max(by_end)
 }
 
 fn names(row: &ByteRecord) -> Vec<String> {
@@ -47,7 +59,7 @@ fn record(names: &[String], row: &ByteRecord) -> Result<Record, String> {
         .zip(row)
         .map(|(name, value)| {
             let value = std::str::from_utf8(value).map_err(|_not_utf8| format!("{name} is not UTF-8"))?;
-            Ok((name.clone(), Value::from(value)))
+            Ok((name.clone(), Value::from(value.trim_end_matches('\r'))))
         })
         .collect()
 }

@@ -4,6 +4,7 @@
 
 mod config;
 mod db;
+mod import;
 mod key_life;
 mod keys;
 mod support;

@@ -29,11 +29,7 @@ impl Accounts {
         let name = fields.name(&["name"]);
         let tier: Option<Tier> = fields.named(&["tier"]);
         let permissions = self.imported_permissions(&mut fields, name.as_deref());
-        let limits = LimitOverrides {
-            minute: None,
-            hour: fields.limit(&["hourly_limit"]),
-            day: fields.limit(&["daily_limit"]),
-        };
+        let limits = limits(&mut fields, tier);
         let is_active = fields.flag(&["is_active"]).unwrap_or(true);
         let expires_at = fields.time(&["expires_at"]);
         let created_at = fields.time(&["created_at"]).map_or(now, |time| time.min(now));
@@ -65,16 +61,7 @@ impl Accounts {
             preview: format!("{prefix}…"),
             prefix,
             permissions,
-            limits: KeyLimits {
-                tier,
-                limits,
-                by_admin: GivenByAdmin {
-                    minute: false,
-                    hour: limits.hour.is_some(),
-                    day: limits.day.is_some(),
-                    tier: tier.is_some(),
-                },
-            },
+            limits,
             is_active,
             disabled_by_admin: !is_active,
             revoked_at: None,
@@ -110,6 +97,21 @@ impl Accounts {
         let managed = fields.has("user_id") && fields.has("tier") && !fields.has("permissions");
         let defaults = self.settings.default_permissions.clone();
         if managed || name == Some(PRIMARY_NAME) { defaults.with(Permission::KeysManage) } else { defaults }
+    }
+}
+
+/// The limits that the record names, as an administrator's.
+fn limits(fields: &mut Fields<'_>, tier: Option<Tier>) -> KeyLimits {
+    let (hour, day) = (fields.limit(&["hourly_limit"]), fields.limit(&["daily_limit"]));
+    KeyLimits {
+        tier,
+        limits: LimitOverrides { minute: None, hour, day },
+        by_admin: GivenByAdmin {
+            minute: false,
+            hour: hour.is_some(),
+            day: day.is_some(),
+            tier: tier.is_some(),
+        },
     }
 }
 
