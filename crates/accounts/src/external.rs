@@ -136,6 +136,13 @@ impl Accounts {
                     entity: "external_identity" | "user",
                     ..
                 })) => {}
+                // The account that has the address may be the one that this token has made since.
+                Err(AccountsError::LinkRequired)
+                    if self
+                        .stores
+                        .external_identities
+                        .user(&identity.issuer, &identity.subject)?
+                        .is_some() => {}
                 Err(error) => return Err(error),
             }
         }
