@@ -191,7 +191,7 @@ impl Accounts {
     }
 
     fn address_key(&self, address: AddressKey) -> [u8; 32] {
-        newest(self.settings.pepper.token_hashes(ADDRESS_PURPOSE, address.to_string().as_bytes()))
+        self.keyed_hash(ADDRESS_PURPOSE, address.to_string().as_bytes())
     }
 
     fn account_keys(&self, name: &str) -> Vec<[u8; 32]> {

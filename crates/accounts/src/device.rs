@@ -110,13 +110,13 @@ impl Accounts {
         };
         let device_code =
             SecretString::from(BASE64_URL_SAFE_NO_PAD.encode(random::bytes::<32>(&*self.random)));
-        let device_hash = self.newest_hash(DEVICE_PURPOSE, device_code.expose_secret().as_bytes());
+        let device_hash = self.keyed_hash(DEVICE_PURPOSE, device_code.expose_secret().as_bytes());
         let network = client.ip.map(|ip| AddressKey::from(ip).to_string());
         for _ in 0..MAX_TRIES {
             let user_code = UserCode::generate(&*self.random);
             let device = NewDevice {
                 device_hash,
-                user_code_hash: self.newest_hash(USER_CODE_PURPOSE, user_code.letters()),
+                user_code_hash: self.keyed_hash(USER_CODE_PURPOSE, user_code.letters()),
                 wish: wish.clone(),
                 network: network.clone(),
                 interval: INTERVAL,
@@ -244,10 +244,6 @@ impl Accounts {
             max_guesses: MAX_GUESSES,
             guesses_within: GUESSES_WITHIN,
         }
-    }
-
-    fn newest_hash(&self, purpose: &str, token: &[u8]) -> [u8; 32] {
-        self.settings.pepper.token_hashes(purpose, token).into_iter().next().unwrap_or_default()
     }
 }
 

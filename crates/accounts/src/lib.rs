@@ -152,6 +152,11 @@ impl Accounts {
         self.clock.now()
     }
 
+    /// The hash under which `text` is stored for `purpose`: the newest pepper's.
+    fn keyed_hash(&self, purpose: &str, text: &[u8]) -> [u8; 32] {
+        self.settings.pepper.token_hashes(purpose, text).into_iter().next().unwrap_or_default()
+    }
+
     /// A new secret, and the hash under which it is stored.
     fn new_secret(&self, environment: Environment) -> (KeyText, KeyHash) {
         let text = KeyText::generate(self.settings.key_prefix.as_deref(), environment, &*self.random);

@@ -41,20 +41,16 @@ impl Accounts {
         let text = BASE64_URL_SAFE_NO_PAD.encode(random::bytes::<32>(&*self.random));
         let (now, to) = (self.now(), to.into());
         let token = MailToken {
-            hash: self.mail_hash(keyed_for(purpose), text.as_bytes()),
+            hash: self.keyed_hash(keyed_for(purpose), text.as_bytes()),
             purpose,
             user,
             email: user.and(to.cloned()),
-            address: self.mail_hash(ADDRESS, to.map_or("", Email::as_str).as_bytes()),
+            address: self.keyed_hash(ADDRESS, to.map_or("", Email::as_str).as_bytes()),
             created_at: now,
             expires_at: now + lifetime,
             ended_at: None,
         };
         (SecretString::from(text), token)
-    }
-
-    fn mail_hash(&self, purpose: &str, text: &[u8]) -> [u8; 32] {
-        self.settings.pepper.token_hashes(purpose, text).into_iter().next().unwrap_or_default()
     }
 
     /// The good token of one of `purposes` that was presented.

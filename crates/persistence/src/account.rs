@@ -14,7 +14,7 @@ use crate::{
     rows::user::UserRow,
     schema::{api_keys, external_identities, sessions, users},
     second_factor, session,
-    types::{Id, Ts},
+    types::Id,
 };
 
 /// Makes a user and perhaps its first key; gives what changed.
@@ -94,13 +94,7 @@ fn revoke_all_keys(conn: &mut Conn, user: UserId, now: Time) -> Result<Vec<KeyId
         .load(conn)?;
     for id in &keys {
         pg::lock_key(conn, *id)?;
-        diesel::update(api_keys::table.find(*id))
-            .set((
-                api_keys::revoked_at.eq(Some(Ts::from(now))),
-                api_keys::updated_at.eq(Ts::from(now)),
-                api_keys::sealed.eq(None::<Vec<u8>>),
-            ))
-            .execute(conn)?;
+        key::mark_revoked(conn, *id, now)?;
     }
     Ok(keys.into_iter().map(KeyId::from).collect())
 }

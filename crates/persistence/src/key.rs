@@ -148,13 +148,7 @@ impl KeyStore for Database {
             if key.revoked_at.is_some() {
                 return Ok((Some(key), Effects::NONE));
             }
-            diesel::update(api_keys::table.find(Id::from(id)))
-                .set((
-                    api_keys::revoked_at.eq(Some(Ts::from(now))),
-                    api_keys::updated_at.eq(Ts::from(now)),
-                    api_keys::sealed.eq(None::<Vec<u8>>),
-                ))
-                .execute(conn)?;
+            mark_revoked(conn, id.into(), now)?;
             Ok((find(conn, id.into())?, Effects::new(vec![Change::Key(id)], audit)))
         })
     }
@@ -235,6 +229,19 @@ pub fn insert(conn: &mut Conn, new: &NewKey) -> Result<(), Failure> {
         ))
         .execute(conn)?;
     Ok(())
+}
+
+/// Revokes a key that is held, and forgets its sealed secret; whether it was not revoked before.
+pub(crate) fn mark_revoked(conn: &mut Conn, id: Id, now: Time) -> Result<bool, Failure> {
+    let open = api_keys::table.find(id).filter(api_keys::revoked_at.is_null());
+    let revoked = diesel::update(open)
+        .set((
+            api_keys::revoked_at.eq(Some(Ts::from(now))),
+            api_keys::updated_at.eq(Ts::from(now)),
+            api_keys::sealed.eq(None::<Vec<u8>>),
+        ))
+        .execute(conn)?;
+    Ok(revoked > 0)
 }
 
 fn find(conn: &mut Conn, id: Id) -> Result<Option<ApiKey>, Failure> {

@@ -34,7 +34,7 @@ impl UserStore for Database {
     }
 
     fn by_id(&self, id: UserId) -> Result<Option<User>, StoreError> {
-        self.lookup(move |conn| find(conn, id.into()))
+        self.lookup(move |conn| account::find(conn, id.into()))
     }
 
     fn by_email(&self, email: &Email) -> Result<Option<Credentials>, StoreError> {
@@ -80,7 +80,7 @@ impl UserStore for Database {
         let audit = audit.to_vec();
         self.change(move |conn| {
             pg::lock_user(conn, id.into())?;
-            let Some(before) = find(conn, id.into())? else {
+            let Some(before) = account::find(conn, id.into())? else {
                 return Ok((None, Effects::NONE));
             };
             let mut after = before.clone();
@@ -99,7 +99,7 @@ impl UserStore for Database {
             if before.role == Role::Admin && after.role != Role::Admin {
                 changes.extend(strip_admin(conn, id, now)?.into_iter().map(Change::Key));
             }
-            Ok((find(conn, id.into())?, Effects::new(changes, audit)))
+            Ok((account::find(conn, id.into())?, Effects::new(changes, audit)))
         })
     }
 
@@ -158,11 +158,6 @@ impl UserStore for Database {
             Ok(Page::from_overfull(users, page.limit, |user| user.id.as_uuid()))
         })
     }
-}
-
-fn find(conn: &mut Conn, id: Id) -> Result<Option<User>, Failure> {
-    let row = users::table.find(id).select(UserRow::as_select()).first(conn).optional()?;
-    Ok(row.map(User::try_from).transpose()?)
 }
 
 /// Takes the permission `admin` from a user's keys, in the order of their ids; gives those that had it.

@@ -6,15 +6,8 @@ use diesel::prelude::*;
 use tollgate_domain::{ApiKey, KeyId, Time, UserId};
 use tollgate_store::{Change, EntryOf};
 
-use super::find;
-use crate::{
-    both::Conn,
-    database::Effects,
-    failure::Failure,
-    pg,
-    schema::api_keys,
-    types::{Id, Ts},
-};
+use super::{find, mark_revoked};
+use crate::{both::Conn, database::Effects, failure::Failure, pg, schema::api_keys, types::Id};
 
 /// Ids that are asked for in one statement.
 const PIECE: usize = 500;
@@ -36,15 +29,7 @@ pub fn revoke(
     let mut revoked = Vec::new();
     for id in tree(conn, id.into(), key.user_id.into())? {
         pg::lock_key(conn, id)?;
-        let open = api_keys::table.find(id).filter(api_keys::revoked_at.is_null());
-        let done = diesel::update(open)
-            .set((
-                api_keys::revoked_at.eq(Some(Ts::from(now))),
-                api_keys::updated_at.eq(Ts::from(now)),
-                api_keys::sealed.eq(None::<Vec<u8>>),
-            ))
-            .execute(conn)?;
-        if done > 0 {
+        if mark_revoked(conn, id, now)? {
             revoked.push(KeyId::from(id));
         }
     }
