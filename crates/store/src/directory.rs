@@ -6,7 +6,7 @@
 
 mod cache;
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use chrono::TimeDelta;
 use tollgate_domain::{ApiKey, KeyHash, KeyId, Session, SessionId, Time, User, UserId};
@@ -163,23 +163,27 @@ impl Directory {
         self.len() == 0
     }
 
-    fn forget(&self, change: Change) {
+    /// Forgets what `change` names; gives the key that is not remembered by its id.
+    fn forget(&self, change: Change) -> Option<KeyId> {
         match change {
             Change::User(id) => self.users.remove(&id),
             Change::Session(id) => self.sessions.remove(&id),
             Change::Key(id) => match self.hashes.take(&id) {
                 Some(hashes) => hashes.iter().for_each(|hash| self.keys.remove(hash)),
-                // Not remembered, or made just now and perhaps remembered as absent.
-                None => self.keys.retain(|entry| matches!(entry, Entry::Known(key) if key.id != id)),
+                None => return Some(id),
             },
         }
+        None
     }
 }
 
 impl ChangeListener for Directory {
     fn changed(&self, changes: &[Change]) {
-        for change in changes {
-            self.forget(*change);
+        let strange: HashSet<KeyId> = changes.iter().filter_map(|change| self.forget(*change)).collect();
+        if !strange.is_empty() {
+            // Made just now and perhaps remembered as absent, or known by a hash to which no id leads any more.
+            // That is a walk over everything: one for all of them, since an import makes thousands a second.
+            self.keys.retain(|entry| matches!(entry, Entry::Known(key) if !strange.contains(&key.id)));
         }
     }
 }
