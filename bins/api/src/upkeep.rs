@@ -18,7 +18,19 @@ struct Upkeep {
     failed: &'static str,
 }
 
-const ALL: [Upkeep; 6] = [
+const ALL: [Upkeep; 8] = [
+    Upkeep {
+        name: "expiring-keys",
+        pause: Duration::from_secs(60),
+        step: Accounts::tell_of_expiring_keys,
+        failed: "owners could not be told of keys that expire soon",
+    },
+    Upkeep {
+        name: "outbox",
+        pause: Duration::from_secs(60),
+        step: Accounts::forget_outbox,
+        failed: "events that nobody took in time could not be forgotten",
+    },
     Upkeep {
         name: "sessions",
         pause: Duration::from_secs(10),

@@ -3,6 +3,7 @@
 mod ceiling;
 pub mod change;
 mod compare;
+mod expiring;
 pub mod rotate;
 
 use std::sync::Arc;
@@ -104,7 +105,7 @@ impl Accounts {
         page: &PageRequest,
     ) -> Result<Page<ListedKey>, AccountsError> {
         actor.require(Permission::KeysManage)?;
-        let filter = KeyFilter { user: Some(actor.user.id), include_inactive, now: self.now() };
+        let filter = KeyFilter { user: Some(actor.user.id), include_inactive, now: self.now(), kind: None };
         Ok(self.stores.keys.list(&filter, page)?)
     }
 

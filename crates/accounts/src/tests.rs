@@ -9,6 +9,7 @@ mod import;
 mod key;
 mod known_and_unknown;
 mod mail;
+mod outbox;
 mod password;
 mod refresh;
 mod second_factor;
@@ -146,7 +147,7 @@ fn on_each_with(settings: &AccountsSettings, mut test: impl FnMut(&House)) {
 }
 
 fn client() -> Client {
-    Client { ip: Some("203.0.113.9".parse().unwrap()), user_agent: Some("x".repeat(1_000)) }
+    Client { ip: Some("203.0.113.9".parse().unwrap()), user_agent: Some("x".repeat(1_000)), ..Client::default() }
 }
 
 fn registration(email: &str) -> Registration {
@@ -403,7 +404,7 @@ fn a_key_finds_its_user_or_makes_it() {
         assert_eq!((second.is_new_user, second.user.id), (false, first.user.id));
         let by_id = ProvisionWish { user_id: Some(first.user.id.to_string()), ..wish };
         assert_eq!(house.accounts.provision(&By::program(), &by_id).unwrap().user.id, first.user.id);
-        let filter = KeyFilter { user: Some(first.user.id), include_inactive: true, now: house.clock.now() };
+        let filter = KeyFilter { user: Some(first.user.id), include_inactive: true, now: house.clock.now(), kind: None };
         assert_eq!(house.stores.keys.list(&filter, &PageRequest::default()).unwrap().items.len(), 3);
     });
 }

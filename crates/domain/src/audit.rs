@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::{KeyId, Pepper, SessionId, Time, UserId, id::AuditId};
+use crate::{KeyId, Pepper, RunId, SessionId, Time, UserId, id::AuditId};
 
 /// What keeps the chain's hashes apart from every other kind's.
 const PURPOSE: &str = "audit";
@@ -208,6 +208,9 @@ pub struct AuditEntry {
     pub subject: AuditSubject,
     /// What tells of a person.
     pub personal: Personal,
+    /// The run of a call with an `Idempotency-Key` in which it was done: the transaction that writes the entry marks
+    /// that run as done, and counts for nothing where it cannot. Not on the log itself.
+    pub run: Option<RunId>,
 }
 
 /// The part of an entry that the chain covers, as it is stored.

@@ -95,8 +95,30 @@ id! {
 }
 
 id! {
+    /// Names an event that waits to be delivered.
+    OutboxId
+}
+
+id! {
+    /// Names one run of a call that carries an `Idempotency-Key`.
+    RunId
+}
+
+id! {
     /// Names a mail that waits to be sent.
     MailId
+}
+
+impl KeyId {
+    /// What stands in a key's place where `user` was served by access token: the user's own id, which no key has.
+    pub const fn of_sessions(user: UserId) -> Self {
+        Self(user.0)
+    }
+
+    /// The id, unless it stands for the sessions of `user`.
+    pub fn unless_of_sessions(self, user: UserId) -> Option<Self> {
+        (self != Self::of_sessions(user)).then_some(self)
+    }
 }
 
 #[cfg(test)]
@@ -117,6 +139,16 @@ mod tests {
         assert_eq!(id.to_string().parse(), Ok(id));
         assert_eq!(id.as_uuid().get_version_num(), 7);
         assert_eq!("x".parse::<KeyId>(), Err(NotAnId));
+    }
+
+    #[test]
+    fn sessions_have_a_place_among_keys_that_no_key_has() {
+        let (now, user) = (Time::UNIX_EPOCH, UserId::from(Uuid::from_u128(7)));
+        assert_eq!(KeyId::of_sessions(user).unless_of_sessions(user), None);
+        let other = UserId::from(Uuid::from_u128(8));
+        for key in [KeyId::of_sessions(other), KeyId::new(now, &Zero)] {
+            assert_eq!(key.unless_of_sessions(user), Some(key));
+        }
     }
 
     #[test]

@@ -87,6 +87,8 @@ pub enum KeyKind {
     Primary,
     /// The `Editor` key, the only one kept recoverably.
     Editor,
+    /// Given in plain in the configuration file, which has the say over it.
+    Legacy,
 }
 
 impl KeyKind {
@@ -96,8 +98,14 @@ impl KeyKind {
             Self::Ordinary => "ordinary",
             Self::Primary => "primary",
             Self::Editor => "editor",
+            Self::Legacy => "legacy",
         }
     }
+}
+
+/// Whether a text is no key but an access token: those are JWTs, three parts, the first a JSON object in base64.
+pub fn is_access_token(text: &str) -> bool {
+    text.starts_with("eyJ") && text.bytes().filter(|byte| *byte == b'.').count() == 2
 }
 
 /// A key's secret text; wiped from memory when dropped, never printed.
@@ -229,6 +237,12 @@ impl Pepper {
     /// key of another system no more is known.
     pub fn hashes_of_digest(&self, digest: &[u8; 32]) -> Vec<KeyHash> {
         self.keyed(b"", digest).into_iter().map(KeyHash).collect()
+    }
+
+    /// Every hash under which the key may be stored as which requests without a key run, the newest pepper's first. No
+    /// text has it, since what is hashed of a text is another length.
+    pub fn anonymous_hashes(&self) -> Vec<KeyHash> {
+        self.keyed(b"", b"anonymous").into_iter().map(KeyHash).collect()
     }
 
     /// Keyed hashes of an opaque token of some `purpose`, the newest pepper's first: the purpose keeps

@@ -12,7 +12,7 @@ use crate::{
     change,
     checkpoint::Checkpoints,
     failure::Failure,
-    pg,
+    idempotency, outbox, pg,
     pool::{self, DbPool, Manager},
     threads::Threads,
     writer::{Queue, Writer},
@@ -145,7 +145,7 @@ impl Database {
         }
     }
 
-    /// Writes in one transaction what memories must learn of and the audit log tells: the entries that `work` names
+    /// Writes in one transaction what memories must learn of and the audit log tells: what of the entries that `work` names
     /// are chained next to last, its changes numbered as its last step, and told to this process before the caller
     /// goes on. Where the caller gave up on the verdict, this process learns of them as all others do.
     pub fn change<T: Send + 'static>(
@@ -156,6 +156,9 @@ impl Database {
         let pepper = self.pepper.clone();
         let (value, changes) = self.write(move |conn| {
             let (value, Effects { changes, audit }) = work(conn)?;
+            // Before the head of the audit log is held: whoever deletes a user holds the row first, too.
+            idempotency::mark(conn, &audit)?;
+            outbox::tell(conn, &audit)?;
             audit::append(conn, &pepper, &audit)?;
             change::number(conn, &changes, now)?;
             Ok((value, changes))

@@ -172,6 +172,8 @@ impl Db {
             second_factors: self.database.clone(),
             audit: self.database.clone(),
             erasures: self.database.clone(),
+            outbox: self.database.clone(),
+            idempotency: self.database.clone(),
         }
     }
 

@@ -59,6 +59,21 @@ diesel::table! {
         updated_at -> Ts,
         allowed_ips -> Nullable<Text>,
         allowed_models -> Nullable<Text>,
+        expiry_told -> Bool,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Id, Ts};
+
+    outbox (seq) {
+        seq -> BigInt,
+        id -> Id,
+        at -> Ts,
+        kind -> Text,
+        user_id -> Id,
+        data -> Text,
     }
 }
 
@@ -474,6 +489,22 @@ diesel::table! {
         hash -> Binary,
         key_id -> Id,
         good_until -> Ts,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::types::sql::{Id, Ts};
+
+    idempotent_calls (hash) {
+        hash -> Binary,
+        user_id -> Id,
+        fingerprint -> Binary,
+        run_id -> Id,
+        running_until -> Ts,
+        done -> Bool,
+        answer -> Nullable<Binary>,
+        expires_at -> Ts,
     }
 }
 

@@ -10,7 +10,7 @@ use diesel::{
     sql_types::{HasSqlType, Text, Timestamptz},
     sqlite::Sqlite,
 };
-use tollgate_domain::{AuditId, EventId, KeyId, MailId, SessionId, Time, UserId, clock};
+use tollgate_domain::{AuditId, EventId, KeyId, MailId, OutboxId, RunId, SessionId, Time, UserId, clock};
 use uuid::Uuid;
 
 use crate::both::MultiBackend;
@@ -69,7 +69,7 @@ macro_rules! ids {
     )*};
 }
 
-ids!(MailId, UserId, KeyId, SessionId, EventId, AuditId);
+ids!(MailId, OutboxId, RunId, UserId, KeyId, SessionId, EventId, AuditId);
 
 macro_rules! portable {
     ($name:ident, $inner:ty, $native:ty, $to_text:expr, $from_text:expr) => {

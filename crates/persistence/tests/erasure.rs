@@ -29,6 +29,7 @@ fn entry(user: UserId) -> AuditEntry {
         action: AuditAction::SessionLogin,
         subject: AuditSubject::User(user),
         personal: Personal { user: Some(user), ip: Some("192.0.2.1".to_owned()), ..Personal::default() },
+        run: None,
     }
 }
 

@@ -115,7 +115,7 @@ fn calls(db: &Db) -> Vec<Call> {
     let (poll, code) = (given::poll(&device, given::at(1)), given::device_code(&device, user, given::at(1)));
     let decision = given::device_decision(&device, &session, given::at(1));
     let page = PageRequest { limit: 10, after: None };
-    let filter = KeyFilter { user: None, include_inactive: true, now: given::at(0) };
+    let filter = KeyFilter { user: None, include_inactive: true, now: given::at(0), kind: None };
     let stream = stores.events.open_stream(given::at(0)).unwrap();
     let month = Month::of(given::at(0));
     let mark = stores.events.mark().unwrap();
@@ -133,6 +133,7 @@ fn calls(db: &Db) -> Vec<Call> {
         id: key,
         owner: None,
         hash: given::key(user).hash,
+        prefix: String::new(),
         preview: String::new(),
         sealed: None,
         grace_until: None,
@@ -152,6 +153,14 @@ fn calls(db: &Db) -> Vec<Call> {
         "audit.erase": |s| s.audit.erase(user, 1);
         "erasures.due": |s| s.erasures.due(given::at(1));
         "erasures.sweep": |s| s.erasures.sweep(user, given::at(1), 1);
+        "outbox.waiting": |s| s.outbox.waiting(1);
+        "outbox.expiring": |s| s.outbox.expiring(given::at(0), given::at(1), 1);
+        "outbox.tell_expiring": |s| s.outbox.tell_expiring(&[]);
+        "idempotency.begin": |s| s.idempotency.begin(&given::run(user, given::at(0)));
+        "idempotency.keep": |s| s.idempotency.keep(given::run(user, given::at(0)).id, &[1]);
+        "idempotency.release": |s| s.idempotency.release(given::run(user, given::at(0)).id, true);
+        "idempotency.forget": |s| s.idempotency.forget(given::at(1), 1);
+        "outbox.forget": |s| s.outbox.forget(given::at(1), 1);
         "users.create": |s| s.users.create(&given::user(), None, &[]);
         "users.by_id": |s| s.users.by_id(user);
         "users.by_email": |s| s.users.by_email(&given::email("a@example.com"));

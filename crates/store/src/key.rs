@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tollgate_domain::{ApiKey, AuditEntry, Email, KeyHash, KeyId, Time, UserId};
+use tollgate_domain::{ApiKey, AuditEntry, Email, KeyHash, KeyId, KeyKind, Time, UserId};
 
 use crate::{Edit, Imported, KeyImport, Page, PageRequest, StoreError};
 
@@ -35,6 +35,8 @@ pub struct KeyFilter {
     pub include_inactive: bool,
     /// The present time.
     pub now: Time,
+    /// Only keys that were made for this reason.
+    pub kind: Option<KeyKind>,
 }
 
 /// A key with what lists show beside it.
@@ -59,6 +61,8 @@ pub struct KeyRotation {
     pub owner: Option<UserId>,
     /// The hash of the new secret.
     pub hash: KeyHash,
+    /// The prefix that it was made with.
+    pub prefix: String,
     /// What people see of it.
     pub preview: String,
     /// It, sealed, where the key is kept recoverably.
@@ -145,7 +149,8 @@ pub trait KeyStore: Send + Sync {
         audit: &EntryOf,
     ) -> Result<Option<ApiKey>, StoreError>;
 
-    /// Gives a key that is not revoked a new secret under the same id. `None` where there is no such key.
+    /// Gives a key that is not revoked a new secret under the same id; a legacy key is an ordinary one from then on, since
+    /// it is no longer what stands in the configuration file. `None` where there is no such key.
     ///
     /// # Errors
     /// `Conflict { entity: "key", field: "hash" }` where the secret is taken.

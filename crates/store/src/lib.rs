@@ -21,11 +21,13 @@ pub mod error;
 pub mod event;
 pub mod external_identity;
 pub mod freshness;
+pub mod idempotency;
 pub mod import;
 pub mod key;
 pub mod mail;
 pub mod mail_token;
 pub mod open_request;
+pub mod outbox;
 pub mod page;
 pub mod second_factor;
 pub mod session;
@@ -51,6 +53,7 @@ pub use error::StoreError;
 pub use event::{EventStore, Folded, Mark, StreamId};
 pub use external_identity::{ExternalIdentityStore, Link, LinkedIdentity};
 pub use freshness::Freshness;
+pub use idempotency::{IdempotencyStore, NewRun, RunBegun};
 pub use import::{Imported, KeyImport, UserImport};
 pub use key::{EditorKey, EntryOf, KeyFilter, KeyRotation, KeyStore, ListedKey, NewKey};
 pub use mail::{DueMail, MailStore, NewMail};
@@ -58,6 +61,7 @@ pub use mail_token::{
     Confirmation, Confirmed, Issue, MailPurpose, MailToken, MailTokenStore, PasswordReset, SignUp, SignedUp,
 };
 pub use open_request::OpenRequestStore;
+pub use outbox::{ExpiringKey, OutboxStore};
 pub use page::{Page, PageRequest};
 pub use second_factor::{
     CodeAttempt, ConfirmedChange, FactorChange, FactorReset, NewChallenge, NewSecondFactor, SecondFactor,
@@ -110,4 +114,8 @@ pub struct Stores {
     pub audit: Arc<dyn AuditStore>,
     /// What is left of deleted users.
     pub erasures: Arc<dyn ErasureStore>,
+    /// Events that wait to be delivered.
+    pub outbox: Arc<dyn OutboxStore>,
+    /// Calls that carry an `Idempotency-Key`.
+    pub idempotency: Arc<dyn IdempotencyStore>,
 }

@@ -1,13 +1,13 @@
 //! Stores that are away.
 
-use tollgate_domain::{AuditEntry, AuditHead, Session, SessionId, Time, User, UserId};
+use tollgate_domain::{AuditEntry, AuditHead, KeyId, OutboxEvent, Session, SessionId, Time, User, UserId};
 use tollgate_store::{
     AddressCount, Attempt, AttemptStore, Attempted, AuditFilter, AuditStore, Begun, ChainedRow, CodeAttempt,
-    Confirmation, Confirmed, ConfirmedChange, DeviceCode, DeviceDecision, DeviceStore, EntryOf,
+    Confirmation, Confirmed, ConfirmedChange, DeviceCode, DeviceDecision, DeviceStore, EntryOf, ExpiringKey,
     ExternalIdentityStore, FactorReset, FoundDevice, Issue, Link, LinkedIdentity, ListedEntry, MailToken,
     MailTokenStore, NewChallenge, NewDevice, NewKey, NewMail, NewSecondFactor, NewSession, NewUser,
-    PasswordReset, Poll, Polled, SecondFactor, SecondFactorStore, SignUp, SignedUp, StoreError, Verdict,
-    WebSessionStore,
+    OutboxStore, PasswordReset, Poll, Polled, SecondFactor, SecondFactorStore, SignUp, SignedUp, StoreError,
+    Verdict, WebSessionStore,
 };
 
 /// Every port that a test's own stores need to have and nobody is to ask: all that it says is `Unavailable`.
@@ -164,6 +164,36 @@ impl tollgate_store::ErasureStore for Absent {
         absent()
     }
     fn sweep(&self, _: UserId, _: Time, _: u32) -> Result<bool, StoreError> {
+        absent()
+    }
+}
+
+impl OutboxStore for Absent {
+    fn waiting(&self, _: u32) -> Result<Vec<OutboxEvent>, StoreError> {
+        absent()
+    }
+    fn expiring(&self, _: Time, _: Time, _: u32) -> Result<Vec<ExpiringKey>, StoreError> {
+        absent()
+    }
+    fn tell_expiring(&self, _: &[(KeyId, OutboxEvent)]) -> Result<u64, StoreError> {
+        absent()
+    }
+    fn forget(&self, _: Time, _: u32) -> Result<u64, StoreError> {
+        absent()
+    }
+}
+
+impl tollgate_store::IdempotencyStore for Absent {
+    fn begin(&self, _: &tollgate_store::NewRun) -> Result<tollgate_store::RunBegun, StoreError> {
+        absent()
+    }
+    fn keep(&self, _: tollgate_domain::RunId, _: &[u8]) -> Result<bool, StoreError> {
+        absent()
+    }
+    fn release(&self, _: tollgate_domain::RunId, _: bool) -> Result<(), StoreError> {
+        absent()
+    }
+    fn forget(&self, _: Time, _: u32) -> Result<u64, StoreError> {
         absent()
     }
 }

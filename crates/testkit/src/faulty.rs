@@ -7,10 +7,12 @@ mod device;
 mod erasure;
 mod event;
 mod external_identity;
+mod idempotency;
 mod key;
 mod mail;
 mod mail_token;
 mod open_request;
+mod outbox;
 mod second_factor;
 mod session;
 mod spool;
@@ -90,6 +92,14 @@ const METHODS: &[&str] = &[
     "audit.erase",
     "erasures.due",
     "erasures.sweep",
+    "outbox.waiting",
+    "outbox.expiring",
+    "outbox.tell_expiring",
+    "outbox.forget",
+    "idempotency.begin",
+    "idempotency.keep",
+    "idempotency.release",
+    "idempotency.forget",
     "changes.latest",
     "changes.since",
     "events.open_stream",
@@ -206,6 +216,8 @@ impl Faulty {
             attempts: faulty.around(&stores.attempts),
             audit: faulty.around(&stores.audit),
             erasures: faulty.around(&stores.erasures),
+            outbox: faulty.around(&stores.outbox),
+            idempotency: faulty.around(&stores.idempotency),
             mails: faulty.around(&stores.mails),
             mail_tokens: faulty.around(&stores.mail_tokens),
         };

@@ -345,6 +345,8 @@ pub fn stores(told: Told) -> Stores {
         attempts: Arc::new(tollgate_testkit::Absent),
         audit: Arc::new(tollgate_testkit::Absent),
         erasures: Arc::new(tollgate_testkit::Absent),
+        outbox: Arc::new(tollgate_testkit::Absent),
+        idempotency: Arc::new(tollgate_testkit::Absent),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Secrets of keys: which key one opens, and how another takes its place.
 
 use diesel::prelude::*;
-use tollgate_domain::{ApiKey, Time};
+use tollgate_domain::{ApiKey, KeyKind, Time};
 use tollgate_store::{Change, KeyRotation, key::MAX_RETIRED};
 
 use super::find;
@@ -45,13 +45,16 @@ pub fn rotate(conn: &mut Conn, rotation: &KeyRotation) -> Result<(Option<ApiKey>
     let id = Id::from(rotation.id);
     pg::lock_key(conn, id)?;
     let mine = |key: &ApiKey| rotation.owner.is_none_or(|owner| owner == key.user_id);
-    if !find(conn, id)?.is_some_and(|key| mine(&key) && key.revoked_at.is_none()) {
+    let Some(key) = find(conn, id)?.filter(|key| mine(key) && key.revoked_at.is_none()) else {
         return Ok((None, Effects::NONE));
-    }
+    };
+    let kind = if key.kind == KeyKind::Legacy { KeyKind::Ordinary } else { key.kind };
     let before: Vec<u8> = api_keys::table.find(id).select(api_keys::hash).first(conn)?;
     diesel::update(api_keys::table.find(id))
         .set((
             api_keys::hash.eq(rotation.hash.0.as_slice()),
+            api_keys::kind.eq(kind.as_str()),
+            api_keys::prefix.eq(&rotation.prefix),
             api_keys::preview.eq(&rotation.preview),
             api_keys::sealed.eq(rotation.sealed.as_deref()),
             api_keys::updated_at.eq(Ts::from(rotation.now)),

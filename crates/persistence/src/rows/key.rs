@@ -141,7 +141,7 @@ fn parts<'a>(text: Option<&'a str>, between: &'a str) -> impl Iterator<Item = &'
 }
 
 fn kind(text: &str) -> Result<KeyKind, StoreError> {
-    [KeyKind::Ordinary, KeyKind::Primary, KeyKind::Editor]
+    [KeyKind::Ordinary, KeyKind::Primary, KeyKind::Editor, KeyKind::Legacy]
         .into_iter()
         .find(|kind| kind.as_str() == text)
         .ok_or(StoreError::Corrupt { table: TABLE, what: "kind" })

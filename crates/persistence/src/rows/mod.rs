@@ -2,6 +2,7 @@
 
 pub mod device;
 pub mod event;
+pub mod idempotency;
 pub mod key;
 pub mod new_event;
 pub mod open_request;

@@ -37,6 +37,7 @@ fn entry(user: UserId) -> AuditEntry {
         action: AuditAction::DeviceDenied,
         subject: AuditSubject::Nothing,
         personal: Personal::default(),
+        run: None,
     }
 }
 

@@ -10,15 +10,15 @@ use std::{
 
 use chrono::TimeDelta;
 use tollgate_domain::{
-    ApiKey, Email, Environment, EventId, KeyHash, KeyId, KeyKind, MailId, Month, Permissions, Randomness,
-    RequestType, Role, Session, SessionId, Tier, Time, Tokens, UsageEvent, UsageSource, User, UserId,
-    limit::KeyLimits, random,
+    ApiKey, AuditAction, AuditActor, AuditEntry, AuditId, AuditSubject, Email, Environment, EventId, KeyHash,
+    KeyId, KeyKind, MailId, Month, OutboxId, Permissions, Personal, Randomness, RequestType, Role, RunId, Session,
+    SessionId, Tier, Time, Tokens, UsageEvent, UsageSource, User, UserId, limit::KeyLimits, random,
 };
 
 use crate::{
     AddressCount, AddressHit, Attempt, CodeAttempt, Deletion, DeletionProof, DeviceCode, DeviceDecision,
     DeviceWish, Folded, LinkedIdentity, MailPurpose, MailToken, NewChallenge, NewDevice, NewKey, NewMail,
-    NewSecondFactor, NewSession, NewUser, PasswordChange, Poll, Rotation, Stores,
+    NewRun, NewSecondFactor, NewSession, NewUser, PasswordChange, Poll, Rotation, Stores,
 };
 
 /// How long a case waits for an append: longer than any takes.
@@ -49,6 +49,38 @@ fn mixed(number: u64) -> u64 {
 /// A number below `bound`.
 pub fn below(bound: u64) -> u64 {
     u64::from_le_bytes(random::bytes(&Numbers)).rem_euclid(bound)
+}
+
+/// What tells of `action`.
+pub fn entry(action: AuditAction, subject: AuditSubject) -> AuditEntry {
+    AuditEntry {
+        id: AuditId::new(at(0), &Numbers),
+        at: at(0),
+        actor: AuditActor::System,
+        action,
+        subject,
+        personal: Personal::default(),
+        run: None,
+    }
+}
+
+/// A run of a call of this user's, that is known for a day.
+pub fn run(user: UserId, now: Time) -> NewRun {
+    NewRun {
+        id: RunId::new(now, &Numbers),
+        user,
+        hashes: vec![hash().0],
+        fingerprints: vec![[1; 32]],
+        now,
+        running_until: now + TimeDelta::seconds(30),
+        expires_at: now + TimeDelta::days(1),
+        max_of_user: 100,
+    }
+}
+
+/// An id of an event that waits to be delivered.
+pub fn outbox_id() -> OutboxId {
+    OutboxId::new(at(0), &Numbers)
 }
 
 /// 2026-11-21 12:00:00.123456 UTC, and so many seconds.

@@ -2,9 +2,7 @@
 
 use std::{sync::Arc, thread};
 
-use tollgate_domain::{
-    ApiKey, AuditAction, AuditActor, AuditEntry, AuditSubject, Personal, User, UserId, id::AuditId,
-};
+use tollgate_domain::{ApiKey, AuditAction, AuditSubject, User, UserId};
 
 use super::given;
 use crate::{AuditFilter, Change, Imported, KeyImport, KeyRotation, PageRequest, Stores, UserImport};
@@ -13,7 +11,7 @@ use crate::{AuditFilter, Change, Imported, KeyImport, KeyRotation, PageRequest, 
 pub fn user() -> UserImport {
     let user = given::user().user;
     let external_id = Some(format!("there-{}", user.id));
-    let audit = entry(AuditAction::UserImported, AuditSubject::User(user.id));
+    let audit = given::entry(AuditAction::UserImported, AuditSubject::User(user.id));
     UserImport {
         user: User { external_id, ..user }, password_hash: Some("imported:$2b$…".to_owned()), audit
     }
@@ -26,24 +24,13 @@ pub fn key() -> KeyImport {
 
 fn key_of(owner: UserImport) -> KeyImport {
     let new = given::key(owner.user.id);
-    let audit = entry(AuditAction::KeyImported, AuditSubject::Key(new.key.id));
+    let audit = given::entry(AuditAction::KeyImported, AuditSubject::Key(new.key.id));
     KeyImport {
         key: new.key,
         hashes: vec![new.hash, given::hash()],
         last_used_at: Some(given::at(-100)),
         owner,
         audit,
-    }
-}
-
-fn entry(action: AuditAction, subject: AuditSubject) -> AuditEntry {
-    AuditEntry {
-        id: AuditId::new(given::at(0), &given::Numbers),
-        at: given::at(0),
-        actor: AuditActor::Program,
-        action,
-        subject,
-        personal: Personal::default(),
     }
 }
 
@@ -136,6 +123,7 @@ pub fn what_was_imported_and_ended_stays_ended(stores: &Stores) {
         id: rotated.key.id,
         owner: None,
         hash: given::hash(),
+        prefix: "new".to_owned(),
         preview: "new…".to_owned(),
         sealed: None,
         grace_until: None,
@@ -170,7 +158,7 @@ pub fn imports_at_once_make_everything_once(stores: &Stores) {
                 .iter()
                 .map(|new| {
                     let user = User { id: given::user().user.id, ..new.owner.user.clone() };
-                    let audit = entry(AuditAction::UserImported, AuditSubject::User(user.id));
+                    let audit = given::entry(AuditAction::UserImported, AuditSubject::User(user.id));
                     let key = ApiKey { id: given::key(user.id).key.id, ..new.key.clone() };
                     KeyImport { key, owner: UserImport { user, audit, ..new.owner.clone() }, ..new.clone() }
                 })

@@ -87,7 +87,7 @@ pub fn a_user_has_at_most_so_many_keys(stores: &Stores) {
         }
     });
     assert_eq!(made.into_inner(), MAX);
-    let filter = KeyFilter { user: Some(user), include_inactive: true, now: given::at(0) };
+    let filter = KeyFilter { user: Some(user), include_inactive: true, now: given::at(0), kind: None };
     let keys = stores.keys.list(&filter, &PageRequest::default()).unwrap().items;
     assert_eq!(keys.len(), 5);
     assert!(
@@ -183,7 +183,7 @@ pub fn keys_are_listed_newest_first_without_repeats(stores: &Stores) {
     made.sort();
     made.reverse();
     given::stored_key(stores, given::stored_user(stores));
-    let filter = KeyFilter { user: Some(user), include_inactive: false, now: given::at(0) };
+    let filter = KeyFilter { user: Some(user), include_inactive: false, now: given::at(0), kind: None };
     let mut seen = Vec::new();
     let mut page = PageRequest { limit: 10, after: None };
     loop {
@@ -215,7 +215,7 @@ pub fn lists_leave_out_what_is_inactive(stores: &Stores) {
     let revoked = make(&|_| {});
     stores.keys.revoke(revoked, None, given::at(1), &[]).unwrap();
     let listed = |include_inactive| -> HashSet<KeyId> {
-        let filter = KeyFilter { user: Some(user), include_inactive, now: given::at(10) };
+        let filter = KeyFilter { user: Some(user), include_inactive, now: given::at(10), kind: None };
         let page = stores.keys.list(&filter, &PageRequest::default()).unwrap();
         page.items.iter().map(|listed| listed.key.id).collect()
     };

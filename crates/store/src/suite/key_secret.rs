@@ -19,6 +19,7 @@ fn rotation(new: &NewKey, grace_until: Option<Time>, now: Time) -> KeyRotation {
         id: new.key.id,
         owner: None,
         hash: next.hash,
+        prefix: "other-".to_owned(),
         preview: next.key.preview,
         sealed: None,
         grace_until,
@@ -42,7 +43,12 @@ pub fn a_rotated_key_has_one_secret(stores: &Stores) {
     let new = stored(stores);
     let rotation = rotation(&new, None, given::at(5));
     let rotated = stores.keys.rotate(&rotation).unwrap().unwrap();
-    let expected = ApiKey { preview: rotation.preview.clone(), updated_at: given::at(5), ..new.key.clone() };
+    let expected = ApiKey {
+        prefix: "other-".to_owned(),
+        preview: rotation.preview.clone(),
+        updated_at: given::at(5),
+        ..new.key.clone()
+    };
     assert_eq!(rotated, expected);
     assert_eq!(found(stores, &new.hash), None);
     assert_eq!(found(stores, &rotation.hash), Some(expected));
@@ -111,6 +117,7 @@ pub(super) fn told() -> EntryOf {
         action: AuditAction::KeyRevoked,
         subject: AuditSubject::Key(id),
         personal: Personal::default(),
+        run: None,
     })
 }
 

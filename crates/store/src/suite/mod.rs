@@ -23,6 +23,7 @@ pub mod device;
 pub mod event;
 pub mod external_identity;
 pub mod given;
+pub mod idempotency;
 pub mod import;
 pub mod key;
 pub mod key_secret;
@@ -30,6 +31,7 @@ pub mod log;
 pub mod mail;
 pub mod mail_token;
 pub mod open_request;
+pub mod outbox;
 pub mod refresh;
 pub mod second_factor;
 pub mod second_factor_code;
@@ -76,6 +78,22 @@ macro_rules! suite {
         $case!(key_secret, only_a_live_key_of_the_owner_is_rotated);
         $case!(key_secret, descendants_are_revoked_with_their_maker);
         $case!(key_secret, an_edit_that_changes_nothing_does_nothing);
+        $case!(outbox, what_is_done_to_a_key_is_told);
+        $case!(outbox, descendants_are_told_of_one_by_one);
+        $case!(outbox, that_a_key_expires_is_told_once);
+        $case!(outbox, old_events_are_forgotten_in_pieces);
+        $case!(idempotency, of_runs_at_once_one_has_the_call);
+        $case!(idempotency, what_was_answered_is_told_again_until_it_expires);
+        $case!(idempotency, another_body_is_told_apart);
+        $case!(idempotency, what_a_run_does_marks_it);
+        $case!(idempotency, a_run_that_was_taken_over_commits_nothing);
+        $case!(idempotency, a_run_that_did_something_is_not_run_again);
+        $case!(idempotency, a_run_that_came_to_nothing_is_forgotten);
+        $case!(idempotency, a_released_run_commits_nothing);
+        $case!(idempotency, a_user_has_so_many_calls);
+        $case!(idempotency, calls_go_with_their_user);
+        $case!(idempotency, expired_calls_are_forgotten_in_pieces);
+        $case!(idempotency, a_call_is_known_by_its_older_hashes);
         $case!(import, an_imported_key_comes_with_its_user_once);
         $case!(import, an_imported_key_finds_its_user);
         $case!(import, an_imported_user_is_made_once);
@@ -215,12 +233,13 @@ macro_rules! suite {
 
 #[cfg(test)]
 mod tests {
-    const FILES: [(&str, &str); 18] = [
+    const FILES: [(&str, &str); 19] = [
         ("attempt", include_str!("attempt.rs")),
         ("change", include_str!("change.rs")),
         ("device", include_str!("device.rs")),
         ("event", include_str!("event.rs")),
         ("external_identity", include_str!("external_identity.rs")),
+        ("idempotency", include_str!("idempotency.rs")),
         ("key", include_str!("key.rs")),
         ("log", include_str!("log.rs")),
         ("mail", include_str!("mail.rs")),

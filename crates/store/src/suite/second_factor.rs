@@ -79,6 +79,7 @@ fn entry(user: UserId, action: AuditAction) -> AuditEntry {
         action,
         subject: AuditSubject::User(user),
         personal: Personal::default(),
+        run: None,
     }
 }
 
