@@ -121,6 +121,7 @@ impl Accounts {
     pub fn edit_key(&self, by: &By, id: KeyId, changes: &KeyChanges) -> Result<ListedKey, AccountsError> {
         let mut faults = Faults::default();
         let name = changes.name.as_deref().map(|name| faults.name("name", name));
+        faults.permissions(changes.permissions.as_ref());
         faults.overrides(&changes.limits.given());
         let bounds = Bounds::judge(changes, &mut faults);
         faults.none()?;
@@ -167,7 +168,7 @@ impl Accounts {
         days: i64,
     ) -> Result<(Page<ListedKey>, HashMap<KeyId, KeyTotals>), AccountsError> {
         let now = self.now();
-        let keys = self.stores.keys.list(&KeyFilter { user, include_inactive, now }, page)?;
+        let keys = self.stores.keys.list(&KeyFilter { user, include_inactive, now, kind: None }, page)?;
         let ids: Vec<_> = keys.items.iter().map(|listed| listed.key.id).collect();
         let totals = self.stores.usage.key_totals(&ids, now - TimeDelta::days(days))?;
         Ok((keys, totals))

@@ -13,6 +13,7 @@
 
 mod actor;
 pub mod admin;
+pub mod anonymous;
 pub mod attempt;
 pub mod audit;
 mod change_password;
@@ -27,6 +28,7 @@ mod field;
 pub mod import;
 pub mod invite;
 pub mod key;
+pub mod legacy;
 pub mod login;
 pub mod mail;
 mod mail_token;

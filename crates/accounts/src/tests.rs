@@ -1,6 +1,7 @@
 //! The use cases over real databases: on SQLite always, on Postgres where the tests are given one.
 
 mod administration;
+mod anonymous;
 mod attempt;
 mod audit;
 mod device;
@@ -8,6 +9,7 @@ mod external;
 mod import;
 mod key;
 mod known_and_unknown;
+mod legacy;
 mod mail;
 mod outbox;
 mod password;

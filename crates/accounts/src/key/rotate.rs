@@ -60,12 +60,13 @@ impl Accounts {
         let (secret, hash) = self.new_secret(key.environment);
         let sealed = match key.kind {
             KeyKind::Editor => Some(self.sealed_editor_secret(key.user_id, &secret)?),
-            KeyKind::Ordinary | KeyKind::Primary => None,
+            KeyKind::Ordinary | KeyKind::Primary | KeyKind::Legacy => None,
         };
         let rotation = KeyRotation {
             id: key.id,
             owner: Some(key.user_id),
             hash,
+            prefix: self.key_prefix(key.environment).to_owned(),
             preview: secret.preview(),
             sealed,
             grace_until: (grace_seconds > 0).then(|| now + TimeDelta::seconds(grace_seconds.into())),

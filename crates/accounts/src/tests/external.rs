@@ -282,8 +282,12 @@ fn of_strangers_who_come_at_once_one_is_signed_up() {
         });
         assert!(logins.iter().all(|login| id_of(login) == id_of(&logins[0])));
         assert_eq!(logins.iter().filter(|login| login.first_key.is_some()).count(), 1);
-        let keys =
-            KeyFilter { user: Some(id_of(&logins[0])), include_inactive: true, now: house.clock.now() };
+        let keys = KeyFilter {
+            user: Some(id_of(&logins[0])),
+            include_inactive: true,
+            now: house.clock.now(),
+            kind: None,
+        };
         let listed = house.stores.keys.list(&keys, &PageRequest { limit: 10, after: None }).unwrap();
         assert_eq!(listed.items.len(), 1);
     });

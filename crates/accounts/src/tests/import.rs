@@ -30,7 +30,8 @@ impl House {
 
     fn keys_of(&self, external_id: &str) -> (User, Vec<ListedKey>) {
         let user = self.stores.users.by_external_id(external_id).unwrap().unwrap();
-        let filter = KeyFilter { user: Some(user.id), include_inactive: true, now: self.clock.now() };
+        let filter =
+            KeyFilter { user: Some(user.id), include_inactive: true, now: self.clock.now(), kind: None };
         (user, self.stores.keys.list(&filter, &PageRequest::default()).unwrap().items)
     }
 

@@ -197,6 +197,16 @@ pub fn keys_are_listed_newest_first_without_repeats(stores: &Stores) {
     assert_eq!(seen, made);
     let everybody = KeyFilter { user: None, ..filter };
     assert_eq!(stores.keys.list(&everybody, &PageRequest::default()).unwrap().items.len(), 26);
+    // Of one kind, everybody's.
+    let mut legacy = given::key(user);
+    legacy.key.kind = KeyKind::Legacy;
+    assert!(stores.keys.create(&legacy, 99, &[]).unwrap());
+    for (kind, count) in [(KeyKind::Legacy, 1), (KeyKind::Ordinary, 26), (KeyKind::Primary, 0)] {
+        let of_kind = KeyFilter { kind: Some(kind), ..everybody };
+        let got = stores.keys.list(&of_kind, &PageRequest::default()).unwrap().items;
+        assert_eq!(got.len(), count);
+        assert!(got.iter().all(|listed| listed.key.kind == kind));
+    }
 }
 
 /// Disabled, revoked and expired keys are listed only where they are asked for.

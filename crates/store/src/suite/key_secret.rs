@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use tollgate_domain::{
-    ApiKey, AuditAction, AuditActor, AuditEntry, AuditSubject, KeyHash, KeyId, Personal, Time, UserId,
+    ApiKey, AuditAction, AuditActor, AuditEntry, AuditSubject, KeyHash, KeyId, KeyKind, Personal, Time,
+    UserId,
 };
 
 use super::given;
@@ -52,6 +53,17 @@ pub fn a_rotated_key_has_one_secret(stores: &Stores) {
     assert_eq!(rotated, expected);
     assert_eq!(found(stores, &new.hash), None);
     assert_eq!(found(stores, &rotation.hash), Some(expected));
+}
+
+/// A legacy key that got another secret is no longer the file's; every other kind stays.
+pub fn a_rotated_legacy_key_is_an_ordinary_one(stores: &Stores) {
+    for (before, after) in [(KeyKind::Legacy, KeyKind::Ordinary), (KeyKind::Primary, KeyKind::Primary)] {
+        let mut new = given::key(given::stored_user(stores));
+        new.key.kind = before;
+        assert!(stores.keys.create(&new, 9, &[]).unwrap());
+        let rotated = stores.keys.rotate(&rotation(&new, None, given::at(5))).unwrap().unwrap();
+        assert_eq!(rotated.kind, after);
+    }
 }
 
 /// With one it opens the key until then, and the key expires with it.

@@ -72,6 +72,7 @@ macro_rules! suite {
         $case!(key, lists_leave_out_what_is_inactive);
         $case!(key, ids_are_found_by_their_beginning);
         $case!(key_secret, a_rotated_key_has_one_secret);
+        $case!(key_secret, a_rotated_legacy_key_is_an_ordinary_one);
         $case!(key_secret, an_old_secret_is_good_until_the_grace_ends);
         $case!(key_secret, a_key_has_few_old_secrets);
         $case!(key_secret, a_secret_moves_to_another_hash);
