@@ -2,16 +2,20 @@
 
 pub mod stats;
 
-use std::io::Write;
+use std::io::{self, Seek, Write};
 
 use chrono::SecondsFormat;
 use serde::Serialize;
 use serde_json::value::RawValue;
+use tempfile::SpooledTempFile;
 use tollgate_accounts::{admin::Provisioned, key::CreatedKey};
 use tollgate_domain::{ApiKey, Email, Month, Tier, Time, User};
 use tollgate_store::{KeyTotals, ListedEntry, ListedKey};
 
 use crate::{error::AdminError, output};
+
+/// How much of the second array of a list is kept in memory.
+const MAX_COPY_BYTES: usize = 4 * 1_024 * 1_024;
 
 /// Prints one thing.
 pub fn print(value: &impl Serialize) -> Result<(), AdminError> {
@@ -22,43 +26,50 @@ fn text(value: &impl Serialize) -> Result<String, AdminError> {
     serde_json::to_string(value).map_err(|error| AdminError::Output(error.into()))
 }
 
-/// Prints a list page by page as `{"items": […], "<also>": […], "next_cursor": null}`. The second array is
-/// the same as the first, so its text is kept until the end.
+/// Prints a list item by item as `{"items": […], "<also>": […], "next_cursor": null}`. The second array is the same as
+/// the first, so its text is kept until the end: of a long list in a temporary file.
 pub struct List<W: Write> {
     out: W,
-    also: Option<&'static str>,
-    copy: String,
+    also: Option<(&'static str, SpooledTempFile)>,
     begun: bool,
 }
 
 impl<W: Write> List<W> {
     /// Begins a list on `out`.
-    pub fn begin(mut out: W, also: &'static str) -> Result<Self, AdminError> {
-        write!(out, "{{\"items\":[").map_err(AdminError::Output)?;
-        Ok(Self { out, also: Some(also), copy: String::new(), begun: false })
+    pub fn begin(out: W, also: &'static str) -> Result<Self, AdminError> {
+        let copy = SpooledTempFile::new(MAX_COPY_BYTES);
+        Ok(Self { also: Some((also, copy)), ..Self::begin_plain(out)? })
     }
 
     /// Begins a list without a second array.
-    pub fn begin_plain(out: W) -> Result<Self, AdminError> {
-        Ok(Self { also: None, ..Self::begin(out, "")? })
+    pub fn begin_plain(mut out: W) -> Result<Self, AdminError> {
+        write!(out, "{{\"items\":[").map_err(AdminError::Output)?;
+        Ok(Self { out, also: None, begun: false })
     }
 
     /// One more item.
     pub fn item(&mut self, item: &impl Serialize) -> Result<(), AdminError> {
         let item = format!("{}{}", if self.begun { ",\n" } else { "\n" }, text(item)?);
         self.begun = true;
-        if self.also.is_some() {
-            self.copy.push_str(&item);
+        if let Some((_, copy)) = &mut self.also {
+            copy.write_all(item.as_bytes()).map_err(AdminError::Output)?;
         }
         self.out.write_all(item.as_bytes()).map_err(AdminError::Output)
     }
 
     /// Ends the list.
     pub fn end(mut self) -> Result<(), AdminError> {
-        let second = self.also.map(|name| format!("\"{name}\":[{}],", self.copy)).unwrap_or_default();
-        writeln!(self.out, "],{second}\"next_cursor\":null}}")
-            .and_then(|()| self.out.flush())
-            .map_err(AdminError::Output)
+        self.close().map_err(AdminError::Output)
+    }
+
+    fn close(&mut self) -> io::Result<()> {
+        if let Some((name, copy)) = &mut self.also {
+            write!(self.out, "],\"{name}\":[")?;
+            copy.rewind()?;
+            io::copy(copy, &mut self.out)?;
+        }
+        writeln!(self.out, "],\"next_cursor\":null}}")?;
+        self.out.flush()
     }
 }
 
@@ -301,7 +312,10 @@ mod tests {
 
     #[test]
     fn a_list_is_one_document_with_the_same_array_twice() {
-        for items in [&[][..], &[1], &[1, 2, 3]] {
+        let long: Vec<String> = (0..3_000).map(|item| format!("{item:>2000}")).collect();
+        assert!(long.concat().len() > MAX_COPY_BYTES);
+        let short = |items: &[&str]| items.iter().map(ToString::to_string).collect::<Vec<_>>();
+        for items in [short(&[]), short(&["one"]), short(&["one", "two", "three"]), long] {
             let mut out = Vec::new();
             let mut list = List::begin(&mut out, "keys").unwrap();
             items.iter().for_each(|item| list.item(item).unwrap());
