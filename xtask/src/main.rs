@@ -27,7 +27,7 @@ enum Task {
     Test(test::Options),
     /// The rules of the house: rings, who may use what, sizes, migrations, manifests
     Tidy,
-    /// Requests a second and added latency beside nginx, on SQLite and on PostgreSQL
+    /// Requests a second and added latency beside nginx, on SQLite and on PostgreSQL; or what many keys cost
     Bench(bench::Options),
     /// Kills the server and takes its database away, again and again, and compares what was recorded
     Torture(torture::Options),

@@ -4,12 +4,13 @@
 //! alternate (nginx, SQLite, Postgres, nginx …), so that what the machine does besides hits all alike. What
 //! is printed is a reading, not a verdict: nothing is asserted.
 
+mod keys;
 mod load;
 mod subject;
 
 use std::{collections::BTreeMap, path::Path};
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
 use crate::{
     failure::Failure,
@@ -21,7 +22,10 @@ use subject::Subject;
 
 /// What is measured, and for how long.
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Options {
+    #[command(subcommand)]
+    what: Option<What>,
     /// Seconds of each measurement
     #[arg(long, default_value_t = 5)]
     seconds: u32,
@@ -33,11 +37,21 @@ pub struct Options {
     connections: u32,
 }
 
+/// What else is measured.
+#[derive(Subcommand)]
+enum What {
+    /// What many keys cost: to import, to look up, to list, to remember
+    Keys(keys::Options),
+}
+
 /// Builds the server, then measures.
 ///
 /// # Errors
 /// With code 2 where a program is missing; with code 1 where one fails.
 pub fn run(workspace: &Workspace, options: &Options) -> Result<(), Failure> {
+    if let Some(What::Keys(options)) = &options.what {
+        return keys::run(workspace, options);
+    }
     for (program, package) in [("nginx", "nginx"), ("wrk", "wrk"), ("taskset", "util-linux")] {
         if machine::program(program).is_none() {
             return Err(Failure::unprepared(format!("{program} is missing: apt-get install {package}")));
