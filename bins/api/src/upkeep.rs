@@ -18,7 +18,7 @@ struct Upkeep {
     failed: &'static str,
 }
 
-const ALL: [Upkeep; 8] = [
+const ALL: [Upkeep; 9] = [
     Upkeep {
         name: "expiring-keys",
         pause: Duration::from_secs(60),
@@ -54,6 +54,12 @@ const ALL: [Upkeep; 8] = [
         pause: Duration::from_secs(30),
         step: |accounts, now| accounts.erase_deleted(now).map(drop),
         failed: "what is left of deleted users could not be erased",
+    },
+    Upkeep {
+        name: "idempotency",
+        pause: Duration::from_secs(60),
+        step: |accounts, now| accounts.forget_idempotent_calls(now).map(drop),
+        failed: "answers that are told again no more could not be forgotten",
     },
     Upkeep {
         name: "devices",

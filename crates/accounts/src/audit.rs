@@ -84,5 +84,6 @@ pub(crate) fn entry(
             user_agent: by.client.program(),
             email: None,
         },
+        run: by.client.run,
     }
 }

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use tollgate_domain::RunId;
+
 /// The most characters that are kept of a program's name of itself.
 const MAX_USER_AGENT_CHARS: usize = 256;
 
@@ -12,6 +14,8 @@ pub struct Client {
     pub ip: Option<IpAddr>,
     /// The program, as it names itself.
     pub user_agent: Option<String>,
+    /// The run of the call, where it carries an `Idempotency-Key`.
+    pub run: Option<RunId>,
 }
 
 impl Client {
@@ -33,7 +37,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_of_a_program_is_bounded_and_has_no_controls() {
-        let client = Client { ip: None, user_agent: Some(format!("a\r\nb{}", "é".repeat(1_000))) };
+        let client = Client { user_agent: Some(format!("a\r\nb{}", "é".repeat(1_000))), ..Client::default() };
         let program = client.program().unwrap();
         assert!(program.starts_with("abé"));
         assert_eq!(program.chars().count(), MAX_USER_AGENT_CHARS);

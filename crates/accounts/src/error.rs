@@ -203,6 +203,28 @@ pub enum AccountsError {
     /// More than one id begins so.
     #[error("more than one key id begins with `{0}`: give more of it")]
     AmbiguousPrefix(String),
+    /// A call with the same `Idempotency-Key` is under way.
+    #[error("a call with this Idempotency-Key is still under way: ask again in a moment")]
+    IdempotencyInProgress,
+    /// A call with the same `Idempotency-Key` asked for something else.
+    #[error(
+        "this Idempotency-Key was used for a call with another body or query: take another for another call"
+    )]
+    IdempotencyKeyReused,
+    /// A call with the same `Idempotency-Key` was done, and nobody knows any more what it was answered.
+    #[error(
+        "a call with this Idempotency-Key was done, but its answer is lost: look at what there is, and take \
+         another Idempotency-Key to do it once more"
+    )]
+    AnswerLost,
+    /// The user has as many calls with an `Idempotency-Key` as are kept.
+    #[error("answers to at most {max} calls with an Idempotency-Key are kept: send fewer, or none")]
+    TooManyIdempotencyKeys {
+        /// The most.
+        max: u32,
+        /// Seconds until one more is taken.
+        retry_after: u64,
+    },
     /// Something that cannot go wrong did; the text is for logs only.
     #[error("{0}")]
     Internal(&'static str),

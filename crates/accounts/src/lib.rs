@@ -25,6 +25,7 @@ mod erase;
 pub mod error;
 pub mod external;
 mod field;
+pub mod idempotency;
 pub mod import;
 pub mod invite;
 pub mod key;

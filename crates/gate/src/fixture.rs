@@ -763,6 +763,8 @@ impl House {
         };
         let lookups = Arc::<AtOnce>::default();
         let directory = Arc::new(Directory::new(1_000_000));
+            outbox: Arc::new(tollgate_testkit::Absent),
+            idempotency: Arc::new(tollgate_testkit::Absent),
         let (asked, ticking) =
             (Arc::clone(&lookups) as Arc<dyn Blocking>, Arc::clone(&clock) as Arc<dyn Clock>);
         let authenticator = Authenticator::new(

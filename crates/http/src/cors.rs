@@ -6,7 +6,7 @@ use actix_web::http::Method;
 /// Seconds for which a browser need not ask again.
 const MAX_AGE: usize = 3_600;
 /// What pages may read beside the body.
-const EXPOSED: [&str; 18] = [
+const EXPOSED: [&str; 19] = [
     "x-request-id",
     "retry-after",
     "x-ratelimit-limit-minute",
@@ -25,6 +25,7 @@ const EXPOSED: [&str; 18] = [
     "x-quota-reset",
     "x-cache",
     "x-should-retry",
+    "idempotent-replayed",
 ];
 
 /// The listed origins; one that ends in `:*` stands for every port, and for none.

@@ -5,6 +5,7 @@ mod after;
 mod body;
 mod client;
 mod id;
+mod once;
 mod present;
 mod query;
 
@@ -14,5 +15,6 @@ pub(crate) use body::is_encoded;
 pub use body::{Body, Form, JsonOrForm, MaybeBody, MaybeJsonOrForm};
 pub use client::{Asking, client_of};
 pub use id::Id;
+pub use once::{IDEMPOTENCY_KEY, IdempotencyHeader, Once, Repeatable};
 pub use present::present;
 pub use query::{Days, PageQuery, Params};

@@ -13,10 +13,27 @@ use utoipa::{
 };
 use utoipa_actix_web::{AppExt, scope};
 
-use crate::{credentials::X_API_KEY, problem::MEDIA_TYPE, routes::GROUPS};
+use crate::{credentials::X_API_KEY, extract::IDEMPOTENCY_KEY, problem::MEDIA_TYPE, routes::GROUPS};
 
 /// The problem's schema.
 const PROBLEM: &str = "Problem";
+
+/// What else is answered where an `Idempotency-Key` is taken.
+const REPEATABLE: [(&str, &str); 3] = [
+    (
+        "409",
+        "With an `Idempotency-Key`: `idempotency_in_progress` while a call with the same key is under way, `conflict` \
+         where one was done and its answer is lost.",
+    ),
+    (
+        "422",
+        "`idempotency_key_reused`: the `Idempotency-Key` was used for a call with another body or query.",
+    ),
+    (
+        "429",
+        "`rate_limit_exceeded`: too many calls, or too many whose answers are kept for an `Idempotency-Key`.",
+    ),
+];
 
 static DOCUMENT: LazyLock<utoipa::openapi::OpenApi> = LazyLock::new(openapi);
 
@@ -106,11 +123,12 @@ fn complete(operation: &mut Operation) {
     let secured = operation.security.as_ref().is_some_and(|all| !all.is_empty());
     // They answer people, and say themselves what.
     let is_page = operation.tags.iter().flatten().any(|tag| tag == "pages");
-    let (mut in_path, mut in_query) = (false, false);
+    let (mut in_path, mut in_query, mut is_repeatable) = (false, false, false);
     for parameter in operation.parameters.iter().flatten() {
         if let RefOr::T(parameter) = parameter {
             in_path |= matches!(parameter.parameter_in, ParameterIn::Path);
             in_query |= matches!(parameter.parameter_in, ParameterIn::Query);
+            is_repeatable |= parameter.name == IDEMPOTENCY_KEY;
         }
     }
     let follows = [
@@ -132,6 +150,17 @@ fn complete(operation: &mut Operation) {
     for (_, status, description) in follows.into_iter().filter(|(follows, _, _)| *follows && !is_page) {
         let response = RefOr::T(Response::new(description));
         operation.responses.responses.entry(status.to_owned()).or_insert(response);
+    }
+    if is_repeatable {
+        for (status, more) in REPEATABLE {
+            let response = operation
+                .responses
+                .responses
+                .entry(status.to_owned())
+                .or_insert_with(|| RefOr::T(Response::new("")));
+            let RefOr::T(response) = response else { continue };
+            response.description = format!("{} {more}", response.description).trim_start().to_owned();
+        }
     }
     for (status, response) in &mut operation.responses.responses {
         let RefOr::T(response) = response else { continue };

@@ -186,6 +186,21 @@ pub fn mount(config: &mut web::ServiceConfig) {
 }
 
 /// Every (method, path) that is served, under every prefix; paths as in the document.
+/// `path` under the first of its names: what is the same route is the same path.
+pub fn first_name(path: &str) -> String {
+    let is_under = |prefix: &str| {
+        path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let prefixed = GROUPS.iter().filter(|group| !group.prefix.is_empty());
+    prefixed
+        .flat_map(|group| {
+            std::iter::once(&group.prefix).chain(group.aliases).map(|name| (*name, group.prefix))
+        })
+        .filter(|(name, _)| is_under(name))
+        .max_by_key(|(name, _)| name.len())
+        .map_or_else(|| path.to_owned(), |(name, prefix)| path.replacen(name, prefix, 1))
+}
+
 pub fn mounted() -> Vec<(String, String)> {
     let documented = openapi::operations(openapi::document());
     let aliased = documented.iter().flat_map(|(method, path)| {

@@ -7,6 +7,7 @@ mod forgeries;
 mod head;
 mod house;
 #[cfg(target_os = "linux")]
+mod idempotency;
 mod listen;
 mod mails;
 mod management;

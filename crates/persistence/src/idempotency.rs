@@ -20,9 +20,10 @@ pub(crate) fn mark(conn: &mut Conn, audit: &[AuditEntry]) -> Result<(), Failure>
     let mut runs: Vec<RunId> = audit.iter().filter_map(|entry| entry.run).collect();
     runs.dedup();
     for run in runs {
-        let marked = diesel::update(idempotent_calls::table.filter(idempotent_calls::run_id.eq(Id::from(run))))
-            .set(idempotent_calls::done.eq(true))
-            .execute(conn)?;
+        let marked =
+            diesel::update(idempotent_calls::table.filter(idempotent_calls::run_id.eq(Id::from(run))))
+                .set(idempotent_calls::done.eq(true))
+                .execute(conn)?;
         if marked == 0 {
             return Err(StoreError::Conflict { entity: "run of this call", field: "Idempotency-Key" }.into());
         }
@@ -55,9 +56,10 @@ impl IdempotencyStore for Database {
     fn keep(&self, run: RunId, answer: &[u8]) -> Result<bool, StoreError> {
         let answer = answer.to_vec();
         self.write(move |conn| {
-            let kept = diesel::update(idempotent_calls::table.filter(idempotent_calls::run_id.eq(Id::from(run))))
-                .set((idempotent_calls::done.eq(true), idempotent_calls::answer.eq(Some(answer))))
-                .execute(conn)?;
+            let kept =
+                diesel::update(idempotent_calls::table.filter(idempotent_calls::run_id.eq(Id::from(run))))
+                    .set((idempotent_calls::done.eq(true), idempotent_calls::answer.eq(Some(answer))))
+                    .execute(conn)?;
             Ok(kept > 0)
         })
     }
@@ -93,10 +95,10 @@ impl CallRow {
             return Ok(RunBegun::Other);
         }
         if let Some(answer) = self.answer {
-            let hash = self.hash.try_into().map_err(|_other_length| StoreError::Corrupt {
-                table: "idempotent_calls",
-                what: "hash",
-            })?;
+            let hash = self
+                .hash
+                .try_into()
+                .map_err(|_other_length| StoreError::Corrupt { table: "idempotent_calls", what: "hash" })?;
             return Ok(RunBegun::Answered { hash, answer });
         }
         if self.running_until.time() > run.now {
@@ -128,7 +130,8 @@ fn insert(conn: &mut Conn, run: &NewRun) -> Result<RunBegun, Failure> {
         return Ok(RunBegun::TooMany { until: next.map_or(run.expires_at, Ts::time) });
     }
     let hash = run.hashes.first().ok_or(StoreError::Rejected("a call has a hash".into()))?;
-    let fingerprint = run.fingerprints.first().ok_or(StoreError::Rejected("a call has a fingerprint".into()))?;
+    let fingerprint =
+        run.fingerprints.first().ok_or(StoreError::Rejected("a call has a fingerprint".into()))?;
     diesel::insert_into(idempotent_calls::table)
         .values((
             idempotent_calls::hash.eq(hash.as_slice()),

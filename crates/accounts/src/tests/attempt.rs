@@ -13,12 +13,12 @@ const MAX: u32 = 5;
 const LOCK: TimeDelta = TimeDelta::minutes(30);
 
 fn from(ip: &str) -> Client {
-    Client { ip: Some(ip.parse().unwrap()), user_agent: None }
+    Client { ip: Some(ip.parse().unwrap()), ..Client::default() }
 }
 
 /// A stranger's address, each another one.
 fn stranger(number: u32) -> Client {
-    Client { ip: Some(IpAddr::V4((0xCB00_7100 + number).into())), user_agent: None }
+    Client { ip: Some(IpAddr::V4((0xCB00_7100 + number).into())), ..Client::default() }
 }
 
 fn log_in(

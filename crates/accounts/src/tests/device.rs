@@ -10,7 +10,7 @@ use super::*;
 use crate::device::{DeviceCodes, DeviceRefusal, GUESSES_WITHIN, INTERVAL, LIFETIME, MAX_GUESSES};
 
 fn editor() -> Client {
-    Client { ip: Some("198.51.100.7".parse().unwrap()), user_agent: Some("Editor/1.0".to_owned()) }
+    Client { ip: Some("198.51.100.7".parse().unwrap()), user_agent: Some("Editor/1.0".to_owned()), ..Client::default() }
 }
 
 impl House {
@@ -264,7 +264,7 @@ fn guesses_are_limited_and_others_go_on() {
 #[test]
 fn an_address_has_so_many_devices_that_ask() {
     on_each(|house| {
-        let from = |ip: &str| Client { ip: Some(ip.parse::<IpAddr>().unwrap()), user_agent: None };
+        let from = |ip: &str| Client { ip: Some(ip.parse::<IpAddr>().unwrap()), ..Client::default() };
         // One subscriber has all of a /64.
         let own = |last: u32| from(&format!("2001:db8:1:2:3::{last:x}"));
         for last in 0..crate::device::MAX_OPEN {

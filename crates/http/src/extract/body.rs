@@ -14,6 +14,7 @@ use actix_web::{
 };
 use serde::de::{DeserializeOwned, IgnoredAny};
 
+use super::once::{IDEMPOTENCY_KEY, RawBody};
 use crate::{problem::Problem, state::State};
 
 /// The longest body where no state says so.
@@ -181,7 +182,13 @@ async fn read(request: &HttpRequest, payload: Payload) -> Result<Bytes, Problem>
         return Err(Problem::of_status(StatusCode::REQUEST_TIMEOUT));
     };
     match body {
-        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Ok(bytes)) => {
+            // Whether a call is the same as another is a matter of its bytes.
+            if request.headers().contains_key(IDEMPOTENCY_KEY) {
+                request.extensions_mut().insert(RawBody(bytes.clone()));
+            }
+            Ok(bytes)
+        }
         Ok(Err(error)) => {
             Err(Problem::malformed("The body broke off or its encoding is wrong.")
                 .caused_by(error.to_string()))

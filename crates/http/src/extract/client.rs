@@ -31,5 +31,6 @@ pub fn client_of(request: &HttpRequest, state: &State) -> Client {
             .get(USER_AGENT)
             .and_then(|value| value.to_str().ok())
             .map(str::to_owned),
+        run: None,
     }
 }

@@ -172,3 +172,47 @@ fn every_reference_leads_somewhere() {
         assert!(document["components"]["schemas"].get(name).is_some(), "{name} is not there");
     }
 }
+
+/// Calls with credentials that make nothing: they change what is there, end it, or send a mail. Whatever else is posted
+/// takes an `Idempotency-Key`.
+const MAKE_NOTHING: [&str; 13] = [
+    "/api/v1/auth/logout",
+    // It signs in; whom it links stays linked.
+    "/api/v1/auth/external",
+    "/api/v1/auth/device/approve",
+    "/api/v1/auth/change-password",
+    "/api/v1/auth/password/change",
+    "/api/v1/auth/2fa/disable",
+    "/api/v1/keys/self/revoke",
+    "/api/v1/keys/verify",
+    "/api/v1/admin/users/{id}/activate",
+    "/api/v1/admin/users/{id}/deactivate",
+    "/api/v1/admin/users/{id}/password-reset",
+    "/api/v1/admin/users/{id}/unlock",
+    "/api/v1/admin/users/{id}/reset-2fa",
+];
+
+#[test]
+fn every_call_that_makes_something_takes_an_idempotency_key() {
+    let document = json();
+    let mut told_apart = 0;
+    each(&document, |method, path, operation| {
+        if method != "post" || operation.get("security").is_none() || operation["tags"][0] == "gate" {
+            return;
+        }
+        let takes_key = operation["parameters"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .any(|parameter| parameter["name"] == "Idempotency-Key" && parameter["in"] == "header");
+        assert_ne!(takes_key, MAKE_NOTHING.contains(&path), "{path}: does it make something?");
+        if takes_key {
+            told_apart += 1;
+            let responses = &operation["responses"];
+            assert!(responses["409"]["description"].as_str().unwrap().contains("idempotency_in_progress"), "{path}");
+            assert!(responses["422"]["description"].as_str().unwrap().contains("idempotency_key_reused"), "{path}");
+            assert!(responses.get("429").is_some(), "{path}");
+        }
+    });
+    assert!(told_apart > 0);
+}

@@ -10,6 +10,8 @@ use super::{FieldProblem, Problem};
 const RETRY_STORE_AFTER: u64 = 1;
 /// The same when an account got as many mails in an hour as it gets.
 const RETRY_MAILS_AFTER: u64 = 3_600;
+/// The same when a twin of the call is under way.
+const RETRY_TWIN_AFTER: u64 = 1;
 /// The same when an identity token's issuer was.
 const RETRY_ISSUER_AFTER: u64 = 10;
 
@@ -77,6 +79,16 @@ impl From<AccountsError> for Problem {
             | AccountsError::SecondFactorNotSetUp
             | AccountsError::KeyRevoked
             | AccountsError::AmbiguousPrefix(_) => Self::new(StatusCode::CONFLICT, "conflict", said),
+            AccountsError::IdempotencyInProgress => {
+                Self::new(StatusCode::CONFLICT, "idempotency_in_progress", said).retry_after(RETRY_TWIN_AFTER)
+            }
+            AccountsError::IdempotencyKeyReused => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", said)
+            }
+            AccountsError::AnswerLost => Self::new(StatusCode::CONFLICT, "conflict", said),
+            AccountsError::TooManyIdempotencyKeys { retry_after, .. } => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded", said).retry_after(retry_after)
+            }
             AccountsError::Internal(cause) => Self::internal(cause),
         }
     }

@@ -15,7 +15,7 @@ use tollgate_domain::Clock;
 use tollgate_identity::{Issuer, Issuers};
 use tollgate_persistence::testing::TestDb;
 use tollgate_store::Directory;
-use tollgate_testkit::{FixedClock, PlayableIssuer, SeededRandomness, SigningKey};
+use tollgate_testkit::{Faulty, FixedClock, PlayableIssuer, SeededRandomness, SigningKey};
 use totp_rs::{Builder, Secret};
 
 use super::*;
@@ -37,6 +37,8 @@ impl MailTransport for Post {
 
 pub struct House {
     pub state: State,
+    /// Makes its stores fail.
+    pub faulty: Faulty,
     pub clock: Arc<FixedClock>,
     pub issuer: PlayableIssuer,
     /// What the issuer signs with.
@@ -69,8 +71,9 @@ impl House {
         let complete = |accounts: tollgate_accounts::Accounts| accounts.with_identities(issuers);
         let directory = Arc::new(Directory::new(1 << 20));
         let opened = db.open(directory.clone(), clock.clone());
-        let state = away::over(opened.stores(), directory, clock.clone(), random, settings, complete);
-        Self { state, clock, issuer, key, db }
+        let (faulty, stores) = Faulty::wrap(&opened.stores());
+        let state = away::over(stores, directory, clock.clone(), random, settings, complete);
+        Self { state, faulty, clock, issuer, key, db }
     }
 
     /// A user who has logged in.
@@ -118,7 +121,7 @@ impl House {
         }
     }
 
-    fn identity(&self, logged_in: &LoggedIn) -> Identity {
+    pub fn identity(&self, logged_in: &LoggedIn) -> Identity {
         let now = self.clock.now();
         match self.state.accounts.check(access(logged_in), &Client::default(), now) {
             Checked::Good(identity) => identity,

@@ -1,15 +1,14 @@
 //! `POST /api/v1/admin/invites`.
 
-use std::sync::Arc;
-
-use actix_web::{HttpResponse, post, web::Data};
+use actix_web::{HttpResponse, http::StatusCode, post, web::Data};
 use chrono::{DateTime, Utc};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
+use tollgate_accounts::{Accounts, Actor, invite::Invitation};
 use utoipa::ToSchema;
 
 use crate::{
-    extract::{Admin, After, MaybeBody},
+    extract::{Admin, After, IdempotencyHeader, MaybeBody, Once},
     problem::Problem,
     state::State,
 };
@@ -41,21 +40,28 @@ pub struct InviteResponse {
 #[utoipa::path(
     tag = "administration",
     security(("bearer" = []), ("api_key" = [])),
+    params(IdempotencyHeader),
     request_body = InviteRequest,
     responses((status = 201, description = "The invitation.", body = InviteResponse)),
 )]
 #[post("/invites")]
 pub async fn invite(
     state: Data<State>,
-    After(Admin(admin), MaybeBody(request)): After<Admin, MaybeBody<InviteRequest>>,
+    After(Admin(admin), Once(call, MaybeBody(request))): After<Admin, Once<MaybeBody<InviteRequest>>>,
 ) -> Result<HttpResponse, Problem> {
-    let accounts = Arc::clone(&state.accounts);
-    let job = move || accounts.invite(&admin.by(), request.email.as_deref());
-    let invitation = state.pools.accounts.run(job).await??;
-    Ok(HttpResponse::Created().json(InviteResponse {
-        id: invitation.id,
-        invite: invitation.token.expose_secret().to_owned(),
-        url: invitation.url,
-        expires_at: invitation.expires_at,
-    }))
+    let invite = move |accounts: &Accounts, admin: &Actor| {
+        Ok(InviteResponse::from(accounts.invite(&admin.by(), request.email.as_deref())?))
+    };
+    call.answer(&state, &state.pools.accounts, admin, StatusCode::CREATED, invite).await
+}
+
+impl From<Invitation> for InviteResponse {
+    fn from(invitation: Invitation) -> Self {
+        Self {
+            id: invitation.id,
+            invite: invitation.token.expose_secret().to_owned(),
+            url: invitation.url,
+            expires_at: invitation.expires_at,
+        }
+    }
 }

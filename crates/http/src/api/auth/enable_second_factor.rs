@@ -1,14 +1,13 @@
 //! `POST /api/v1/auth/2fa/enable`.
 
-use std::sync::Arc;
-
-use actix_web::{HttpResponse, post, web::Data};
+use actix_web::{HttpResponse, http::StatusCode, post, web::Data};
 use secrecy::SecretString;
 use serde::Deserialize;
+use tollgate_accounts::{Accounts, session::Identity};
 use utoipa::ToSchema;
 
 use crate::{
-    extract::{After, Body, SessionUser},
+    extract::{After, Body, IdempotencyHeader, Once, SessionUser},
     problem::Problem,
     state::State,
     view::backup_codes::BackupCodesView,
@@ -28,6 +27,7 @@ pub struct EnableSecondFactorRequest {
 #[utoipa::path(
     tag = "accounts",
     security(("bearer" = [])),
+    params(IdempotencyHeader),
     request_body = EnableSecondFactorRequest,
     responses(
         (status = 200, description = "The backup codes, shown this once.", body = BackupCodesView),
@@ -37,10 +37,13 @@ pub struct EnableSecondFactorRequest {
 #[post("/2fa/enable")]
 pub async fn enable_second_factor(
     state: Data<State>,
-    After(SessionUser(caller), Body(request)): After<SessionUser, Body<EnableSecondFactorRequest>>,
+    After(SessionUser(caller), Once(call, Body(request))): After<
+        SessionUser,
+        Once<Body<EnableSecondFactorRequest>>,
+    >,
 ) -> Result<HttpResponse, Problem> {
-    let accounts = Arc::clone(&state.accounts);
-    let job = move || accounts.enable_second_factor(&caller, &request.code);
-    let codes = state.pools.accounts.run(job).await??;
-    Ok(HttpResponse::Ok().json(BackupCodesView::new(&codes)))
+    let enable = move |accounts: &Accounts, caller: &Identity| {
+        Ok(BackupCodesView::new(&accounts.enable_second_factor(caller, &request.code)?))
+    };
+    call.answer(&state, &state.pools.accounts, caller, StatusCode::OK, enable).await
 }

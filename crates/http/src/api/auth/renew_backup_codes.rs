@@ -1,12 +1,11 @@
 //! `POST /api/v1/auth/2fa/backup-codes`.
 
-use std::sync::Arc;
-
-use actix_web::{HttpResponse, post, web::Data};
+use actix_web::{HttpResponse, http::StatusCode, post, web::Data};
+use tollgate_accounts::{Accounts, session::Identity};
 
 use super::disable_second_factor::ConfirmSecondFactorRequest;
 use crate::{
-    extract::{After, Body, SessionUser},
+    extract::{After, Body, IdempotencyHeader, Once, SessionUser},
     problem::Problem,
     state::State,
     view::backup_codes::BackupCodesView,
@@ -18,6 +17,7 @@ use crate::{
 #[utoipa::path(
     tag = "accounts",
     security(("bearer" = [])),
+    params(IdempotencyHeader),
     request_body = ConfirmSecondFactorRequest,
     responses(
         (status = 200, description = "The backup codes, shown this once.", body = BackupCodesView),
@@ -29,11 +29,14 @@ use crate::{
 #[post("/2fa/backup-codes")]
 pub async fn renew_backup_codes(
     state: Data<State>,
-    After(SessionUser(caller), Body(request)): After<SessionUser, Body<ConfirmSecondFactorRequest>>,
+    After(SessionUser(caller), Once(call, Body(request))): After<
+        SessionUser,
+        Once<Body<ConfirmSecondFactorRequest>>,
+    >,
 ) -> Result<HttpResponse, Problem> {
     let ConfirmSecondFactorRequest { password, code } = request;
-    let accounts = Arc::clone(&state.accounts);
-    let job = move || accounts.renew_backup_codes(&caller, password.as_ref(), &code);
-    let codes = state.pools.hash.run(job).await??;
-    Ok(HttpResponse::Ok().json(BackupCodesView::new(&codes)))
+    let renew = move |accounts: &Accounts, caller: &Identity| {
+        Ok(BackupCodesView::new(&accounts.renew_backup_codes(caller, password.as_ref(), &code)?))
+    };
+    call.answer(&state, &state.pools.hash, caller, StatusCode::OK, renew).await
 }

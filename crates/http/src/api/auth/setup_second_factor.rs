@@ -1,14 +1,16 @@
 //! `POST /api/v1/auth/2fa/setup`.
 
-use std::sync::Arc;
-
-use actix_web::{HttpResponse, post, web::Data};
+use actix_web::{HttpResponse, http::StatusCode, post, web::Data};
 use secrecy::ExposeSecret;
 use serde::Serialize;
-use tollgate_accounts::second_factor::SetUp;
+use tollgate_accounts::{Accounts, second_factor::SetUp, session::Identity};
 use utoipa::ToSchema;
 
-use crate::{extract::SessionUser, problem::Problem, state::State};
+use crate::{
+    extract::{After, IdempotencyHeader, Once, SessionUser},
+    problem::Problem,
+    state::State,
+};
 
 /// A second factor that is not on yet.
 #[derive(Serialize, ToSchema)]
@@ -32,6 +34,7 @@ pub struct SetupSecondFactorResponse {
 #[utoipa::path(
     tag = "accounts",
     security(("bearer" = [])),
+    params(IdempotencyHeader),
     responses(
         (status = 200, description = "What an authenticator needs, shown this once.", body = SetupSecondFactorResponse),
         (status = 409, description = "`conflict`: a second factor is on."),
@@ -40,11 +43,12 @@ pub struct SetupSecondFactorResponse {
 #[post("/2fa/setup")]
 pub async fn setup_second_factor(
     state: Data<State>,
-    SessionUser(caller): SessionUser,
+    After(SessionUser(caller), Once(call, ())): After<SessionUser, Once<()>>,
 ) -> Result<HttpResponse, Problem> {
-    let accounts = Arc::clone(&state.accounts);
-    let set_up = state.pools.accounts.run(move || accounts.set_up_second_factor(&caller)).await??;
-    Ok(HttpResponse::Ok().json(SetupSecondFactorResponse::from(&set_up)))
+    let set_up = move |accounts: &Accounts, caller: &Identity| {
+        Ok(SetupSecondFactorResponse::from(&accounts.set_up_second_factor(caller)?))
+    };
+    call.answer(&state, &state.pools.accounts, caller, StatusCode::OK, set_up).await
 }
 
 impl From<&SetUp> for SetupSecondFactorResponse {

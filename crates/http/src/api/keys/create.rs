@@ -1,16 +1,14 @@
 //! `POST /api/v1/keys`.
 
-use std::sync::Arc;
-
-use actix_web::{HttpResponse, post, web::Data};
+use actix_web::{HttpResponse, http::StatusCode, post, web::Data};
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use tollgate_accounts::key::KeyWish;
+use tollgate_accounts::{Accounts, Actor, key::KeyWish};
 use tollgate_domain::{Environment, LimitOverrides, Permission, Tier};
 use utoipa::ToSchema;
 
 use crate::{
-    extract::{After, Body, KeyManager},
+    extract::{After, Body, IdempotencyHeader, KeyManager, Once},
     problem::Problem,
     state::State,
     view::key::CreatedKeyView,
@@ -49,7 +47,7 @@ pub struct CreateKeyRequest {
     allowed_ips: Option<Vec<String>>,
     /// Public names of the models that alone it may ask; at most 100.
     allowed_models: Option<Vec<String>>,
-    /// Notes: an object of at most 4,096 bytes.
+    /// Notes: an object of at most 4,096 bytes and 16 levels.
     #[schema(value_type = Option<Object>)]
     metadata: Option<Map<String, Value>>,
 }
@@ -60,6 +58,7 @@ pub struct CreateKeyRequest {
 #[utoipa::path(
     tag = "keys",
     security(("bearer" = []), ("api_key" = [])),
+    params(IdempotencyHeader),
     request_body = CreateKeyRequest,
     responses(
         (status = 201, description = "The key was made.", body = CreatedKeyView),
@@ -70,12 +69,13 @@ pub struct CreateKeyRequest {
 #[post("")]
 pub async fn create(
     state: Data<State>,
-    After(KeyManager(actor), Body(request)): After<KeyManager, Body<CreateKeyRequest>>,
+    After(KeyManager(actor), Once(call, Body(request))): After<KeyManager, Once<Body<CreateKeyRequest>>>,
 ) -> Result<HttpResponse, Problem> {
-    let wish = KeyWish::from(request);
-    let accounts = Arc::clone(&state.accounts);
-    let created = state.pools.accounts.run(move || accounts.create_key(&actor, &wish)).await??;
-    Ok(HttpResponse::Created().json(CreatedKeyView::new(&created, state.clock.now())))
+    let (wish, now) = (KeyWish::from(request), state.clock.now());
+    let create = move |accounts: &Accounts, actor: &Actor| {
+        Ok(CreatedKeyView::new(&accounts.create_key(actor, &wish)?, now))
+    };
+    call.answer(&state, &state.pools.accounts, actor, StatusCode::CREATED, create).await
 }
 
 impl From<CreateKeyRequest> for KeyWish {

@@ -1,14 +1,13 @@
 //! `POST /api/v1/keys/{id}/rotate`.
 
-use std::sync::Arc;
-
-use actix_web::{HttpResponse, post, web::Data};
+use actix_web::{HttpResponse, http::StatusCode, post, web::Data};
 use serde::Deserialize;
+use tollgate_accounts::{Accounts, Actor};
 use tollgate_domain::KeyId;
 use utoipa::ToSchema;
 
 use crate::{
-    extract::{After, Id, KeyManager, MaybeBody},
+    extract::{After, Id, IdempotencyHeader, KeyManager, MaybeBody, Once},
     problem::Problem,
     state::State,
     view::key::CreatedKeyView,
@@ -31,7 +30,7 @@ pub struct RotateKeyRequest {
 #[utoipa::path(
     tag = "keys",
     security(("bearer" = []), ("api_key" = [])),
-    params(("id" = String, Path, description = "The key's id.")),
+    params(("id" = String, Path, description = "The key's id."), IdempotencyHeader),
     request_body = Option<RotateKeyRequest>,
     responses(
         (status = 200, description = "The key with its new secret.", body = CreatedKeyView),
@@ -42,13 +41,14 @@ pub struct RotateKeyRequest {
 #[post("/{id}/rotate")]
 pub async fn rotate(
     state: Data<State>,
-    After(KeyManager(actor), (Id(id), MaybeBody(request))): After<
+    After(KeyManager(actor), (Id(id), Once(call, MaybeBody(request)))): After<
         KeyManager,
-        (Id<KeyId>, MaybeBody<RotateKeyRequest>),
+        (Id<KeyId>, Once<MaybeBody<RotateKeyRequest>>),
     >,
 ) -> Result<HttpResponse, Problem> {
-    let accounts = Arc::clone(&state.accounts);
-    let grace = request.grace_period_seconds;
-    let rotated = state.pools.accounts.run(move || accounts.rotate_key(&actor, id, grace)).await??;
-    Ok(HttpResponse::Ok().json(CreatedKeyView::new(&rotated, state.clock.now())))
+    let (grace, now) = (request.grace_period_seconds, state.clock.now());
+    let rotate = move |accounts: &Accounts, actor: &Actor| {
+        Ok(CreatedKeyView::new(&accounts.rotate_key(actor, id, grace)?, now))
+    };
+    call.answer(&state, &state.pools.accounts, actor, StatusCode::OK, rotate).await
 }
