@@ -1,6 +1,6 @@
 //! A user's own keys: making, listing, revoking, and the ceilings under which they are made.
 
-mod ceiling;
+pub(crate) mod ceiling;
 pub mod change;
 mod compare;
 mod expiring;
@@ -13,7 +13,7 @@ use tollgate_domain::{
     ApiKey, AuditAction, AuditSubject, Environment, KeyId, KeyKind, KeyText, LimitOverrides, Permission,
     Permissions, Tier, UserId, limit::KeyLimits,
 };
-use tollgate_store::{EntryOf, KeyFilter, ListedKey, Page, PageRequest};
+use tollgate_store::{EntryOf, KeyFilter, ListedKey, Page, PageRequest, StoreError};
 
 use crate::{Accounts, AccountsError, Actor, Beyond, By, audit, field::Faults};
 use ceiling::Bounds;
@@ -55,12 +55,13 @@ impl Accounts {
     ///
     /// # Errors
     /// [`AccountsError::Invalid`], [`AccountsError::Beyond`] when the wish is more than the actor has,
-    /// [`AccountsError::TooManyKeys`], or the store's.
+    /// [`AccountsError::TooManyKeys`], [`AccountsError::KeyRevoked`] where the calling key has just ended, or the store's.
     pub fn create_key(&self, actor: &Actor, wish: &KeyWish) -> Result<CreatedKey, AccountsError> {
         actor.require(Permission::KeysManage)?;
         let mut faults = Faults::default();
         let name = faults.name("name", &wish.name);
         faults.expiry_days("expires_in_days", wish.expires_in_days);
+        faults.permissions(wish.permissions.as_ref());
         faults.overrides(&wish.limits);
         let metadata = faults.metadata(wish.metadata.as_ref());
         let bounds = Bounds {
@@ -88,10 +89,13 @@ impl Accounts {
         new.key.metadata = metadata;
         let max = self.settings.max_keys_per_user;
         let audit = [self.entry(&actor.by(), AuditAction::KeyCreated, AuditSubject::Key(new.key.id))];
-        if !self.stores.keys.create(&new, max, &audit)? {
-            return Err(AccountsError::TooManyKeys { max });
+        match self.stores.keys.create(&new, max, &audit) {
+            Ok(true) => Ok(CreatedKey { key: new.key, secret }),
+            Ok(false) => Err(AccountsError::TooManyKeys { max }),
+            // The calling one, since it was recognised.
+            Err(StoreError::Conflict { field: "created_by_key", .. }) => Err(AccountsError::KeyRevoked),
+            Err(error) => Err(error.into()),
         }
-        Ok(CreatedKey { key: new.key, secret })
     }
 
     /// The actor's own keys, newest first.

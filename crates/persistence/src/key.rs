@@ -56,6 +56,9 @@ impl KeyStore for Database {
             if has >= i64::from(max_per_user) {
                 return Ok((false, Effects::NONE));
             }
+            if let Some(maker) = key.key.created_by_key {
+                good_maker(conn, maker.into(), key.key.created_at)?;
+            }
             insert(conn, &key)?;
             Ok((true, Effects::new(vec![Change::Key(key.key.id)], audit)))
         })
@@ -221,6 +224,12 @@ impl KeyStore for Database {
             Ok(ids.into_iter().map(KeyId::from).collect())
         })
     }
+}
+
+/// That a key may make another: one that was revoked since it was recognised leaves no new one behind.
+fn good_maker(conn: &mut Conn, maker: Id, now: Time) -> Result<(), Failure> {
+    let good = find(conn, maker)?.is_some_and(|maker| maker.check(now).is_ok());
+    if good { Ok(()) } else { Err(StoreError::Conflict { entity: "key", field: "created_by_key" }.into()) }
 }
 
 /// Inserts a key.

@@ -88,7 +88,8 @@ pub trait KeyStore: Send + Sync {
     /// not revoked.
     ///
     /// # Errors
-    /// `Conflict { entity: "key", field: "hash" }` where the secret is taken.
+    /// `Conflict { entity: "key", field: "hash" }` where the secret is taken, `field: "created_by_key"` where the key that
+    /// makes it is revoked, disabled or expired by now.
     fn create(&self, key: &NewKey, max_per_user: u32, audit: &[AuditEntry]) -> Result<bool, StoreError>;
 
     /// The key whose secret has this hash, whatever its state. By a secret that a rotation took and whose grace

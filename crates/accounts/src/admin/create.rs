@@ -140,10 +140,11 @@ impl Accounts {
         let external_id = wish.external_id.as_deref().map(|id| external_id("external_id", id, &mut faults));
         let user_name = wish.user_name.as_deref().map(|name| faults.name("name", name));
         let key_name = match (wish.key_name.as_deref(), &user_name) {
-            (Some(name), _) => faults.name("name", name),
+            (Some(name), _) => faults.name("key_name", name),
             (None, Some(name)) => name.clone(),
             (None, None) => KEY_NAME.to_owned(),
         };
+        faults.permissions(wish.permissions.as_ref());
         faults.overrides(&wish.limits);
         faults.expiry_days("expires_in_days", wish.expires_in_days);
         let metadata = faults.metadata(wish.metadata.as_ref());

@@ -90,6 +90,7 @@ fn judge(changes: &OwnKeyChanges) -> Result<Judged, AccountsError> {
     let mut faults = Faults::default();
     let name = changes.name.as_deref().map(|name| faults.name("name", name));
     let metadata = changes.metadata.as_ref().map(|notes| faults.metadata(Some(notes)));
+    faults.permissions(changes.permissions.as_ref());
     faults.overrides(&changes.limits.given());
     let allowed_ips = changes
         .allowed_ips
@@ -122,12 +123,9 @@ fn changed(
     after.name = changes.name.clone().unwrap_or(after.name);
     after.metadata = changes.metadata.clone().unwrap_or(after.metadata);
     if let Some(asked) = &changes.permissions {
-        // What it holds already, an administrator gave it.
-        let new: Permissions = asked
-            .iter()
-            .filter(|asked| !before.permissions.iter().any(|held| held == *asked))
-            .cloned()
-            .collect();
+        // What it holds already, and one of the services where it holds all, an administrator gave it.
+        let new: Permissions =
+            asked.iter().filter(|asked| !before.permissions.allow(asked)).cloned().collect();
         ceiling::may_grant(user, actor.key.as_deref(), &settings.default_permissions, &new)?;
         after.permissions = asked.clone();
     }

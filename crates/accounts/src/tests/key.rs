@@ -297,6 +297,55 @@ fn a_key_ends_itself_and_its_descendants() {
     });
 }
 
+#[test]
+fn a_key_that_ended_after_it_was_recognised_makes_none() {
+    on_each_with(&fixture::settings(), |house| {
+        let ann = house.register("ann@example.com");
+        let leaked = house.by(&ann.user, Some(&ann.key));
+        house.accounts.revoke_key(&house.by(&ann.user, None), ann.key.id, true).unwrap();
+        let late = house.accounts.create_key(&leaked, &named("late"));
+        assert!(matches!(late, Err(AccountsError::KeyRevoked)), "{late:?}");
+    });
+}
+
+#[test]
+fn all_services_are_narrowed_to_one_of_them() {
+    let given = |text| Some(Permissions::from_text(text).unwrap());
+    let settings = AccountsSettings { default_permissions: given("chat").unwrap(), ..fixture::settings() };
+    on_each_with(&settings, |house| {
+        let owner = house.by(&house.register("ann@example.com").user, None);
+        let id = house.make(&owner, named("any")).key.id;
+        let all = KeyChanges { permissions: given("services"), ..KeyChanges::default() };
+        house.accounts.edit_key(&By::program(), id, &all).unwrap();
+        let change = |permissions| {
+            let changes = OwnKeyChanges { permissions: given(permissions), ..OwnKeyChanges::default() };
+            house.accounts.change_key(&owner, id, &changes)
+        };
+        change("services:stocks").unwrap();
+        let services = Permission::Service("bonds".to_owned());
+        assert_eq!(beyond(change("services:bonds")), Beyond::UsersMayNotGrant(services));
+        assert_eq!(beyond(change("services")), Beyond::UsersMayNotGrant(Permission::Services));
+    });
+}
+
+#[test]
+fn a_key_has_so_many_permissions() {
+    on_each_with(&fixture::settings(), |house| {
+        let owner = house.by(&house.register("ann@example.com").user, None);
+        let many = |count| Some((0..count).map(|n| Permission::Service(format!("s{n}"))).collect());
+        let id = house.make(&owner, KeyWish { permissions: many(100), ..named("most") }).key.id;
+        let refused = [("permissions", "too_many")];
+        let made = house.accounts.create_key(&owner, &KeyWish { permissions: many(101), ..named("more") });
+        assert_eq!(faults(made), refused);
+        let changes = OwnKeyChanges { permissions: many(101), ..OwnKeyChanges::default() };
+        assert_eq!(faults(house.accounts.change_key(&owner, id, &changes)), refused);
+        let changes = KeyChanges { permissions: many(101), ..KeyChanges::default() };
+        assert_eq!(faults(house.accounts.edit_key(&By::program(), id, &changes)), refused);
+        let wish = ProvisionWish { permissions: many(101), ..ProvisionWish::default() };
+        assert_eq!(faults(house.accounts.provision(&By::program(), &wish)), refused);
+    });
+}
+
 /// What somebody does; keys and actors are chosen among those that there are.
 #[derive(Debug, Clone)]
 enum Step {

@@ -147,7 +147,7 @@ fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         return Err(Problem::field("body", "wrong_type", "must be a JSON object"));
     }
     let mut text = serde_json::Deserializer::from_slice(bytes);
-    let read = serde_path_to_error::deserialize(&mut text)?;
+    let read = serde_path_to_error::deserialize(&mut text).map_err(|error| Problem::unfit(&error, bytes))?;
     text.end().map_err(not_json)?;
     Ok(read)
 }

@@ -1,6 +1,7 @@
 //! What is wrong with a request before any use case sees it.
 
 use actix_web::{error::PayloadError, http::StatusCode};
+use serde::de::IgnoredAny;
 
 use super::{FieldProblem, Problem, accounts::sentence};
 use crate::{credentials::Unreadable, pool::PoolError};
@@ -109,12 +110,17 @@ impl From<PayloadError> for Problem {
     }
 }
 
-impl From<serde_path_to_error::Error<serde_json::Error>> for Problem {
-    /// Broken JSON is malformed; JSON of other types or with other fields does not validate.
-    fn from(error: serde_path_to_error::Error<serde_json::Error>) -> Self {
-        let words = without_place(&error.inner().to_string());
-        if !error.inner().is_data() {
+impl Problem {
+    /// What is wrong with `body`: broken JSON is malformed; JSON of other types, with other fields, or with what no text
+    /// or number holds, does not validate.
+    pub fn unfit(error: &serde_path_to_error::Error<serde_json::Error>, body: &[u8]) -> Self {
+        if !error.inner().is_data() && !is_json(body) {
             return Self::malformed(format!("The body is not JSON: {}.", error.inner()));
+        }
+        let mut words = without_place(&error.inner().to_string());
+        if words == "expected value" {
+            // What reads a name says so of anything else.
+            "invalid type: expected a string".clone_into(&mut words);
         }
         let path = error.path().to_string();
         let named = words.split('`').nth(1).unwrap_or_default();
@@ -133,6 +139,11 @@ impl From<serde_path_to_error::Error<serde_json::Error>> for Problem {
         let field = if field == "." { "body".to_owned() } else { field };
         Self::validation(vec![FieldProblem { field: field.into(), code: code.into(), message: words.into() }])
     }
+}
+
+/// Whether it is JSON by its grammar, whatever it holds.
+fn is_json(body: &[u8]) -> bool {
+    std::str::from_utf8(body).is_ok() && serde_json::from_slice::<IgnoredAny>(body).is_ok()
 }
 
 fn within(path: &str, field: &str) -> String {

@@ -15,7 +15,7 @@ async fn written(problem: &Problem, openai: bool) -> (HttpResponse<BoxBody>, Val
 
 fn of_json<T: serde::de::DeserializeOwned + fmt::Debug>(text: &str) -> Problem {
     let read = &mut serde_json::Deserializer::from_str(text);
-    serde_path_to_error::deserialize::<_, T>(read).unwrap_err().into()
+    Problem::unfit(&serde_path_to_error::deserialize::<_, T>(read).unwrap_err(), text.as_bytes())
 }
 
 #[derive(Debug, serde::Deserialize)]
@@ -24,6 +24,13 @@ fn of_json<T: serde::de::DeserializeOwned + fmt::Debug>(text: &str) -> Problem {
 struct Sample {
     name: String,
     inner: Option<Vec<u8>>,
+    kind: Option<Kind>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    One,
 }
 
 #[actix_web::test]
@@ -91,7 +98,7 @@ async fn a_cause_is_for_the_log_alone() {
 
 #[test]
 fn broken_json_is_malformed_and_other_json_does_not_validate() {
-    for text in ["", "{", "{\"name\": }", "nul", "{\"name\": \"\\ud800\"}"] {
+    for text in ["", "{", "{\"name\": }", "nul", "{\"name\": \"\u{1}\"}"] {
         assert_eq!(of_json::<Sample>(text).code(), "malformed_request", "{text}");
     }
     for (text, field, code) in [
@@ -101,6 +108,9 @@ fn broken_json_is_malformed_and_other_json_does_not_validate() {
         ("{\"name\": \"a\", \"other\": 1}", "other", "unknown_field"),
         ("{\"name\": \"a\", \"inner\": [1, 999]}", "inner[1]", "invalid_value"),
         ("{\"name\": \"a\", \"name\": \"b\"}", "name", "duplicate"),
+        ("{\"name\": \"\\ud800\"}", "name", "invalid_value"),
+        ("{\"name\": \"a\", \"inner\": [1e400]}", "inner[0]", "invalid_value"),
+        ("{\"name\": \"a\", \"kind\": 1}", "kind", "wrong_type"),
         ("[]", "body", "invalid_value"),
         ("\"text\"", "body", "wrong_type"),
     ] {

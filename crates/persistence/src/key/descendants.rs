@@ -27,7 +27,7 @@ pub fn revoke(
     // A key that is made meanwhile waits, or is found.
     pg::lock_user(conn, key.user_id.into())?;
     let mut revoked = Vec::new();
-    for id in tree(conn, id.into(), key.user_id.into())? {
+    for id in live_of_tree(conn, id.into(), key.user_id.into())? {
         pg::lock_key(conn, id)?;
         if mark_revoked(conn, id, now)? {
             revoked.push(KeyId::from(id));
@@ -38,21 +38,23 @@ pub fn revoke(
     Ok((find(conn, id.into())?, Effects::new(changes, entries)))
 }
 
-/// A key and all its descendants of the same user, in the order of their ids. Each is visited once, so that it ends.
-fn tree(conn: &mut Conn, root: Id, user: Id) -> Result<BTreeSet<Id>, Failure> {
-    let mut all = BTreeSet::from([root]);
+/// A key and those of its descendants of the same user that are not revoked, in the order of their ids. Each is visited
+/// once, so that it ends; what is revoked is passed through and not held, for there may be a great many.
+fn live_of_tree(conn: &mut Conn, root: Id, user: Id) -> Result<BTreeSet<Id>, Failure> {
+    let (mut seen, mut live) = (BTreeSet::from([root]), BTreeSet::from([root]));
     let mut parents = vec![root];
     while !parents.is_empty() {
         let mut children = Vec::new();
         for piece in parents.chunks(PIECE) {
-            let made: Vec<Id> = api_keys::table
+            let made: Vec<(Id, bool)> = api_keys::table
                 .filter(api_keys::created_by_key.eq_any(piece.iter().map(|id| Some(*id))))
                 .filter(api_keys::user_id.eq(user))
-                .select(api_keys::id)
+                .select((api_keys::id, api_keys::revoked_at.is_null()))
                 .load(conn)?;
-            children.extend(made);
+            live.extend(made.iter().filter(|(_, live)| *live).map(|(id, _)| *id));
+            children.extend(made.into_iter().map(|(id, _)| id));
         }
-        parents = children.into_iter().filter(|child| all.insert(*child)).collect();
+        parents = children.into_iter().filter(|child| seen.insert(*child)).collect();
     }
-    Ok(all)
+    Ok(live)
 }

@@ -22,6 +22,8 @@ pub fn a_key_reads_back_whole(stores: &Stores) {
     let mut owner = given::user();
     owner.user.email = Some(given::email("ada@example.com"));
     stores.users.create(&owner, None, &[]).unwrap();
+    let maker = given::key(owner.user.id);
+    assert!(stores.keys.create(&maker, 1, &[]).unwrap());
     let mut new = given::key(owner.user.id);
     new.key = ApiKey {
         name: "CI ☂".to_owned(),
@@ -38,12 +40,12 @@ pub fn a_key_reads_back_whole(stores: &Stores) {
         expires_at: Some(given::at(100)),
         allowed_ips: ["10.0.0.0/8", "2001:db8::1"].map(|text| text.parse().unwrap()).to_vec(),
         allowed_models: vec!["a,b".to_owned(), "ünï".to_owned()],
-        created_by_key: Some(given::key(owner.user.id).key.id),
+        created_by_key: Some(maker.key.id),
         metadata: "{\"k\":\"v\"}".to_owned(),
         updated_at: given::at(5),
         ..new.key
     };
-    assert!(stores.keys.create(&new, 1, &[]).unwrap());
+    assert!(stores.keys.create(&new, 2, &[]).unwrap());
     assert_eq!(stores.keys.by_hash(&new.hash).unwrap().as_ref(), Some(&new.key));
     let listed = stores.keys.by_id(new.key.id).unwrap().unwrap();
     let expected =

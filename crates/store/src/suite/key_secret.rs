@@ -9,7 +9,7 @@ use tollgate_domain::{
 };
 
 use super::given;
-use crate::{AuditFilter, EntryOf, KeyRotation, NewKey, Stores};
+use crate::{AuditFilter, EntryOf, KeyRotation, NewKey, StoreError, Stores};
 
 /// Seconds until long after any clock that a test runs by.
 const FAR: i64 = 10_000_000_000;
@@ -146,7 +146,9 @@ pub fn descendants_are_revoked_with_their_maker(stores: &Stores) {
     let user = root.key.user_id;
     let child = made_by(stores, user, root.key.id);
     let grandchildren = [made_by(stores, user, child), made_by(stores, user, child)];
-    let sibling = made_by(stores, user, given::key(user).key.id);
+    let other = given::key(user);
+    assert!(stores.keys.create(&other, 99, &[]).unwrap());
+    let sibling = made_by(stores, user, other.key.id);
     let strangers = made_by(stores, given::stored_user(stores), root.key.id);
     stores.keys.revoke(child, None, given::at(1), &[]).unwrap();
     let stranger = Some(given::stored_user(stores));
@@ -161,6 +163,33 @@ pub fn descendants_are_revoked_with_their_maker(stores: &Stores) {
     assert_eq!(stores.changes.latest().unwrap() - before, 3);
     let entries = stores.audit.list(None, 10, &AuditFilter::default()).unwrap();
     assert_eq!(entries.len(), 3);
+}
+
+/// Whoever recognised a key before it ended makes none by it any more.
+pub fn a_key_that_has_ended_makes_none(stores: &Stores) {
+    let made_by = |maker: &NewKey, at| {
+        let mut new = given::key(maker.key.user_id);
+        (new.key.created_by_key, new.key.created_at) = (Some(maker.key.id), at);
+        let made = stores.keys.create(&new, 99, &[]);
+        assert_eq!(stores.keys.by_id(new.key.id).unwrap().is_some(), made.is_ok());
+        made
+    };
+    let ended = |made| matches!(made, Err(StoreError::Conflict { entity: "key", field: "created_by_key" }));
+    let [revoked, disabled, expiring] = [stored(stores), stored(stores), stored(stores)];
+    assert!(made_by(&revoked, given::at(1)).unwrap());
+    stores.keys.revoke(revoked.key.id, None, given::at(2), &[]).unwrap();
+    assert!(ended(made_by(&revoked, given::at(1))));
+    let edit = |change: fn(&mut ApiKey), key: &NewKey| {
+        stores.keys.edit(key.key.id, Arc::new(change), given::at(2), &[]).unwrap().unwrap();
+    };
+    edit(|key| key.is_active = false, &disabled);
+    assert!(ended(made_by(&disabled, given::at(1))));
+    edit(|key| key.is_active = true, &disabled);
+    assert!(made_by(&disabled, given::at(1)).unwrap());
+    edit(|key| key.expires_at = Some(given::at(5)), &expiring);
+    assert!(made_by(&expiring, given::at(4)).unwrap());
+    assert!(ended(made_by(&expiring, given::at(5))));
+    assert!(ended(made_by(&given::key(revoked.key.user_id), given::at(1))));
 }
 
 /// An edit that leaves a key as it was has not happened.

@@ -22,7 +22,7 @@ use crate::{
 pub struct EditKeyRequest {
     /// What to call it.
     name: Option<String>,
-    /// Notes: an object of at most 4,096 bytes, in place of those before.
+    /// Notes: an object of at most 4,096 bytes and 16 levels, in place of those before.
     #[schema(value_type = Option<Object>)]
     metadata: Option<Map<String, Value>>,
     /// What it may do; `admin` only where its owner has the role.

@@ -25,10 +25,10 @@ use crate::{
 pub struct ChangeKeyRequest {
     /// What to call it: 1 to 100 characters.
     name: Option<String>,
-    /// Notes: an object of at most 4,096 bytes, in place of those before.
+    /// Notes: an object of at most 4,096 bytes and 16 levels, in place of those before.
     #[schema(value_type = Option<Object>)]
     metadata: Option<Map<String, Value>>,
-    /// What it may do.
+    /// What it may do; at most 100.
     #[schema(value_type = Option<Vec<String>>)]
     permissions: Option<Vec<Permission>>,
     /// Requests in any minute.
