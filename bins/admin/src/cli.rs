@@ -199,7 +199,7 @@ pub struct Create {
     #[arg(long, value_parser = tier())]
     pub tier: Option<Tier>,
     /// Days until the key expires
-    #[arg(long, value_name = "DAYS")]
+    #[arg(long, value_name = "DAYS", allow_negative_numbers = true)]
     pub expires_in_days: Option<i64>,
     #[command(flatten)]
     pub grant: Grant,
@@ -212,10 +212,10 @@ pub struct Grant {
     #[arg(long, value_name = "A,B", value_parser = permissions)]
     pub permissions: Option<Permissions>,
     /// Requests that the key may make in any hour
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MAX_LIMIT))]
+    #[arg(long, value_name = "N", value_parser = limit(), allow_negative_numbers = true)]
     pub hourly_limit: Option<u64>,
     /// Requests that the key may make in any day
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MAX_LIMIT))]
+    #[arg(long, value_name = "N", value_parser = limit(), allow_negative_numbers = true)]
     pub daily_limit: Option<u64>,
     /// Notes on the key, such as '{"team": "research"}'
     #[arg(long, value_name = "JSON", value_parser = metadata)]
@@ -295,7 +295,8 @@ pub struct StatsOf {
     /// The key's id, or the beginning of it
     pub key_id: String,
     /// How many days back
-    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=366))]
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=366),
+        allow_negative_numbers = true)]
     pub days: u16,
     /// Also day by day, by model and by endpoint
     #[arg(long)]
@@ -308,7 +309,7 @@ pub struct Rotate {
     /// The key's id, or the beginning of it
     pub key_id: String,
     /// Seconds for which the old secret is good as well; 0 ends it and those before it at once
-    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, allow_negative_numbers = true)]
     pub grace_period_seconds: u32,
 }
 
@@ -339,6 +340,10 @@ pub fn parse() -> Result<Cli, ExitCode> {
 
 fn tier() -> impl TypedValueParser<Value = Tier> {
     PossibleValuesParser::new(Tier::ALL.map(Tier::as_str)).try_map(|name| name.parse::<Tier>())
+}
+
+fn limit() -> impl TypedValueParser<Value = u64> {
+    clap::value_parser!(u64).range(1..=MAX_LIMIT)
 }
 
 fn permissions(text: &str) -> Result<Permissions, String> {
