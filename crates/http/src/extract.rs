@@ -9,7 +9,7 @@ mod once;
 mod present;
 mod query;
 
-pub use actor::{Admin, KeyManager, MaybeSessionUser, Principal, SessionUser};
+pub use actor::{Admin, Holder, KeyManager, MaybeSessionUser, Principal, SessionUser};
 pub use after::After;
 pub(crate) use body::is_encoded;
 pub use body::{Body, Form, JsonOrForm, MaybeBody, MaybeJsonOrForm};

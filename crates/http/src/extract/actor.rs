@@ -1,5 +1,5 @@
-//! Who calls: [`SessionUser`] by access token alone, [`Principal`] by token or key, [`KeyManager`] and [`Admin`]
-//! by either with the right to manage keys or to administer.
+//! Who calls: [`SessionUser`] by access token alone, [`Principal`] by token or key, [`Holder`] by a key from anywhere too,
+//! [`KeyManager`] and [`Admin`] by either with the right to manage keys or to administer.
 
 use std::{pin::Pin, sync::Arc};
 
@@ -30,6 +30,11 @@ pub struct MaybeSessionUser(pub Option<Identity>);
 #[derive(Debug)]
 pub struct Principal(pub Actor);
 
+/// The same, by a key from wherever it is used, however often its user calls: for what ends a key that leaked, which whoever
+/// has it cannot keep from happening.
+#[derive(Debug)]
+pub struct Holder(pub Actor);
+
 /// A user, by access token or by one of the user's keys with `keys:manage`.
 #[derive(Debug)]
 pub struct KeyManager(pub Actor);
@@ -47,6 +52,19 @@ impl FromRequest for Principal {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
         Box::pin(async move { actor(&request).await.map(Self) })
+    }
+}
+
+impl FromRequest for Holder {
+    type Error = Problem;
+    type Future = Extracting<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            let caller = identified(&request, state_of(&request)?).await?;
+            Ok(Self(caller.into_actor()))
+        })
     }
 }
 
@@ -117,10 +135,7 @@ enum Caller {
 }
 
 async fn actor(request: &HttpRequest) -> Result<Actor, Problem> {
-    Ok(match caller(request).await? {
-        Caller::Session(identity) => Actor { user: identity.user, key: None, client: identity.client },
-        Caller::Key(actor) => actor,
-    })
+    Ok(caller(request).await?.into_actor())
 }
 
 impl Caller {
@@ -130,25 +145,41 @@ impl Caller {
             Self::Key(actor) => actor.user.id,
         }
     }
+
+    fn into_actor(self) -> Actor {
+        match self {
+            Self::Session(identity) => Actor { user: identity.user, key: None, client: identity.client },
+            Self::Key(actor) => actor,
+        }
+    }
 }
 
 /// Who calls; where a user calls too often, 429.
 async fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
-    let state = request.app_data::<Data<State>>().ok_or_else(|| Problem::internal("the state is missing"))?;
+    let state = state_of(request)?;
     let caller = recognised(request, state).await?;
     state.management.admit(caller.user(), state.clock.now())?;
     Ok(caller)
 }
 
+/// Who calls, by a key from where it may be used.
 async fn recognised(request: &HttpRequest, state: &State) -> Result<Caller, Problem> {
+    let caller = identified(request, state).await?;
+    match &caller {
+        Caller::Key(Actor { key: Some(key), client, .. }) if !key.may_be_used_from(client.ip) => {
+            Err(Refusal::IpNotAllowed.into())
+        }
+        Caller::Key(_) | Caller::Session(_) => Ok(caller),
+    }
+}
+
+/// Who calls, from wherever.
+async fn identified(request: &HttpRequest, state: &State) -> Result<Caller, Problem> {
     let presented = presented(request.headers())?;
     let client = client_of(request, state);
     match presented {
         Presented::ApiKey(key) => {
             let caller = state.authenticator.authenticate(&key, client.ip).await?;
-            if !caller.key.may_be_used_from(client.ip) {
-                return Err(Refusal::IpNotAllowed.into());
-            }
             Ok(Caller::Key(Actor { user: caller.user, key: Some(caller.key), client }))
         }
         Presented::AccessToken(token) => match state.accounts.check(&token, &client, state.clock.now()) {
@@ -160,4 +191,8 @@ async fn recognised(request: &HttpRequest, state: &State) -> Result<Caller, Prob
             }
         },
     }
+}
+
+fn state_of(request: &HttpRequest) -> Result<&Data<State>, Problem> {
+    request.app_data::<Data<State>>().ok_or_else(|| Problem::internal("the state is missing"))
 }

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use actix_web::{HttpResponse, post, web::Data};
 
-use crate::{extract::Principal, problem::Problem, state::State};
+use crate::{extract::Holder, problem::Problem, state::State};
 
 /// Revoke the calling key
 ///
-/// Whatever it may do: the end of a key that leaked.
+/// Whatever it may do, and from wherever, whatever networks it is bound to: the end of a key that leaked.
 #[utoipa::path(
     tag = "keys",
     security(("api_key" = [])),
@@ -18,7 +18,7 @@ use crate::{extract::Principal, problem::Problem, state::State};
     ),
 )]
 #[post("/self/revoke")]
-pub async fn revoke_self(state: Data<State>, Principal(actor): Principal) -> Result<HttpResponse, Problem> {
+pub async fn revoke_self(state: Data<State>, Holder(actor): Holder) -> Result<HttpResponse, Problem> {
     let accounts = Arc::clone(&state.accounts);
     state.pools.accounts.run(move || accounts.revoke_self(&actor)).await??;
     Ok(HttpResponse::NoContent().finish())
