@@ -48,6 +48,16 @@ impl Actor {
         if role && key { Ok(()) } else { Err(Beyond::NotAdmin) }
     }
 
+    /// Whether the actor may do what only administrators may, and those to whom they give it: with a key that holds
+    /// `permission`, or by an administrator's access token.
+    ///
+    /// # Errors
+    /// [`Beyond::Lacks`] or [`Beyond::NotAdmin`] where not.
+    pub fn require_given(&self, permission: Permission) -> Result<(), Beyond> {
+        self.require(permission)?;
+        if self.key.is_none() { self.require_admin() } else { Ok(()) }
+    }
+
     /// When the actor's credential expires, where it is a key that does.
     pub(crate) fn expires_at(&self) -> Option<Time> {
         self.key.as_ref().and_then(|key| key.expires_at)

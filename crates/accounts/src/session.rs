@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use tollgate_domain::{AuditAction, AuditSubject, Session, SessionId, Time, User, UserId};
+use tollgate_domain::{AuditAction, AuditSubject, Permissions, Session, SessionId, Time, User, UserId};
 use tollgate_store::{ListedSession, Lookup, Page, PageRequest};
 
-use crate::{Accounts, AccountsError, By, Client, token::Access};
+use crate::{Accounts, AccountsError, By, Client, key::ceiling, token::Access};
 
 /// A user with an open session.
 #[derive(Debug, Clone)]
@@ -70,6 +70,11 @@ impl Accounts {
         };
         let user = self.user(access.user_id, now)?.ok_or(AccountsError::InvalidToken)?;
         identity(access, session, user, client, now)
+    }
+
+    /// What an access token of `user` allows elsewhere: all that a key of theirs may be given.
+    pub fn permissions_of(&self, user: &User) -> Permissions {
+        ceiling::grantable(user, &self.settings.default_permissions)
     }
 
     /// Ends the session of `caller`, or with `all` every session of that user. Their access tokens are

@@ -117,6 +117,11 @@ impl Permissions {
         ])
     }
 
+    /// Every permission; that for all services stands for each.
+    pub fn all() -> Self {
+        NAMED.into_iter().collect()
+    }
+
     /// Whether the set grants `asked`; `services` grants each `services:<name>`.
     pub fn allow(&self, asked: &Permission) -> bool {
         let every_service = matches!(asked, Permission::Service(_)) && self.0.contains(&Permission::Services);

@@ -2,10 +2,10 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use tollgate_domain::{ApiKey, Clock, KeyHash, KeyText, Pepper, Time, User};
+use tollgate_domain::{ApiKey, Clock, KeyHash, KeyText, Pepper, Time, User, key::is_access_token};
 use tollgate_store::{Directory, Lookup, StoreError, Stores};
 
-use crate::{Blocking, Refusal, blocking, unknown_keys::UnknownKeys};
+use crate::{Blocking, Credential, Refusal, blocking, unknown_keys::UnknownKeys};
 
 /// Who asks. Only authentication makes one.
 #[derive(Debug, Clone)]
@@ -24,6 +24,8 @@ pub struct Authenticator {
     clock: Arc<dyn Clock>,
     lookups: Arc<dyn Blocking>,
     unknown: UnknownKeys,
+    /// The hashes of the key as which requests without one run; empty where there is no such key.
+    anonymous: Vec<KeyHash>,
 }
 
 impl Authenticator {
@@ -37,7 +39,27 @@ impl Authenticator {
         lookups: Arc<dyn Blocking>,
         unknown_keys_per_hour: u64,
     ) -> Self {
-        Self { directory, stores, pepper, clock, lookups, unknown: UnknownKeys::new(unknown_keys_per_hour) }
+        let unknown = UnknownKeys::new(unknown_keys_per_hour);
+        Self { directory, stores, pepper, clock, lookups, unknown, anonymous: Vec::new() }
+    }
+
+    /// The same, letting requests without a key run as the anonymous user.
+    #[must_use]
+    pub fn with_anonymous(self) -> Self {
+        let anonymous = self.pepper.anonymous_hashes();
+        Self { anonymous, ..self }
+    }
+
+    /// Who presents this, from this address.
+    ///
+    /// # Errors
+    /// Those of [`authenticate`](Self::authenticate); without a key [`Refusal::UserDisabled`] where the anonymous user
+    /// is not let in.
+    pub async fn caller_of(&self, credential: &Credential, from: Option<IpAddr>) -> Result<Caller, Refusal> {
+        match credential {
+            Credential::ApiKey(text) => self.authenticate(text, from).await,
+            Credential::Anonymous => self.anonymous().await,
+        }
     }
 
     /// Who presents this key, from this address.
@@ -46,25 +68,54 @@ impl Authenticator {
     /// A 401 that says what is wrong with the key, a 429 where too many from this address were unknown, or a 503 where
     /// that cannot be told now.
     pub async fn authenticate(&self, presented: &str, from: Option<IpAddr>) -> Result<Caller, Refusal> {
+        self.admit(self.find(presented, from).await?).await
+    }
+
+    /// The key that was presented from this address, good or not.
+    ///
+    /// # Errors
+    /// The same, but for what is wrong with a key that is known.
+    pub(crate) async fn find(&self, presented: &str, from: Option<IpAddr>) -> Result<Arc<ApiKey>, Refusal> {
         if is_access_token(presented) {
             return Err(Refusal::AccessToken);
         }
         let text = KeyText::parse(presented).map_err(Refusal::MalformedKey)?;
         let now = self.clock.now();
         let hashes: Vec<KeyHash> = self.pepper.hashes(&text).collect();
-        let key = match self.remembered(&hashes, now) {
-            Some(key) => key,
-            None => {
-                self.unknown.check(&hashes, from, now)?;
-                let Some(key) = self.key(hashes.clone(), now).await? else {
-                    self.unknown.count(from, now);
-                    return Err(Refusal::UnknownKey);
-                };
-                self.unknown.found(&hashes);
-                key
-            }
+        if let Some(key) = self.remembered(&hashes, now) {
+            return Ok(key);
+        }
+        self.unknown.check(&hashes, from, now)?;
+        let Some(key) = self.key(hashes.clone(), now).await? else {
+            self.unknown.count(from, now);
+            return Err(Refusal::UnknownKey);
         };
+        self.unknown.found(&hashes);
+        Ok(key)
+    }
+
+    /// Who has this key.
+    ///
+    /// # Errors
+    /// A 401 that says what is wrong with the key or its user, or a 503 where that cannot be told now.
+    pub(crate) async fn admit(&self, key: Arc<ApiKey>) -> Result<Caller, Refusal> {
+        let now = self.clock.now();
         key.check(now).map_err(Refusal::Key)?;
+        self.with_user(key, now).await
+    }
+
+    /// The anonymous user. Who sends no key is told of the user alone, whatever became of the key.
+    async fn anonymous(&self) -> Result<Caller, Refusal> {
+        let now = self.clock.now();
+        let key = match self.remembered(&self.anonymous, now) {
+            Some(key) => key,
+            None => self.key(self.anonymous.clone(), now).await?.ok_or(Refusal::UserDisabled)?,
+        };
+        key.check(now).map_err(|_ended| Refusal::UserDisabled)?;
+        self.with_user(key, now).await
+    }
+
+    async fn with_user(&self, key: Arc<ApiKey>, now: Time) -> Result<Caller, Refusal> {
         let user = self.user(&key, now).await?.filter(|user| user.is_active).ok_or(Refusal::UserDisabled)?;
         Ok(Caller { key, user })
     }
@@ -136,9 +187,4 @@ impl Authenticator {
             Err(blocking::Overloaded) => Err(Refusal::Overloaded),
         }
     }
-}
-
-/// Access tokens are JWTs: three parts, the first a JSON object in base64.
-pub fn is_access_token(text: &str) -> bool {
-    text.starts_with("eyJ") && text.bytes().filter(|byte| *byte == b'.').count() == 2
 }

@@ -7,31 +7,40 @@ use tollgate_domain::{Permission, UsageEvent};
 
 use crate::{
     BodyError, Call, Caller, Endpoint, Line, Refusal, event, limit, line::Refused, reply::Metered,
-    request::Request,
+    request::Request, verify::Question,
 };
 
 /// A caller who may ask this, and what is asked. Only authorisation makes one.
 pub(crate) struct Grant {
     pub caller: Caller,
-    pub endpoint: Endpoint,
     /// Boxed: it is long, and goes from step to step.
     pub event: Box<UsageEvent>,
     /// A request that makes no sense counts like any other; it is refused when it has been counted.
-    pub request: Result<Option<Request>, Refusal>,
+    pub asked: Result<Asked, Refusal>,
+}
+
+/// What is asked for.
+pub(crate) enum Asked {
+    /// The models that the caller may name.
+    Models,
+    /// A completion.
+    Completion(Endpoint, Box<Request>),
+    /// To count a request elsewhere that used so many tokens.
+    Verification { tokens: u64 },
 }
 
 impl Line {
     pub(crate) async fn authenticate(&self, call: &Call) -> Result<Caller, Refused> {
-        Ok(self.shared.authenticator.authenticate(&call.credential, call.ip).await?)
+        Ok(self.shared.authenticator.caller_of(&call.credential, call.ip).await?)
     }
 
     /// # Errors
     /// A 403, which leaves its event and counts nothing; or what became of a body that never came whole,
     /// which leaves nothing.
     pub(crate) async fn authorise(&self, caller: Caller, call: Call) -> Result<Grant, Refused> {
-        let mut event = event::begin(&self.shared, &caller, &call);
+        let mut event = event::begin(&self.shared, &caller, &call.origin());
         let endpoint = call.endpoint;
-        if let Some(refusal) = forbidden(&caller, endpoint, call.ip) {
+        if let Some(refusal) = forbidden(&caller, endpoint.permissions(), call.ip) {
             return Err(self.forbid(&caller, event, refusal).await);
         }
         let mut body = call.body;
@@ -39,7 +48,7 @@ impl Line {
             Poll::Ready(body) => (body, false),
             Poll::Pending => (body.await, true),
         };
-        let request = match body {
+        let asked = match body {
             Ok(body) => {
                 event.request_bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
                 read(endpoint, &body)
@@ -49,27 +58,42 @@ impl Line {
         let mut caller = caller;
         if waited {
             // The key may have been revoked or narrowed meanwhile.
-            caller = self.shared.authenticator.authenticate(&call.credential, call.ip).await?;
-            if let Some(refusal) = forbidden(&caller, endpoint, call.ip) {
+            caller = self.shared.authenticator.caller_of(&call.credential, call.ip).await?;
+            if let Some(refusal) = forbidden(&caller, endpoint.permissions(), call.ip) {
                 return Err(self.forbid(&caller, event, refusal).await);
             }
         }
-        if let Some(refusal) = self.forbidden_model(&caller, &request) {
+        if let Some(refusal) = self.forbidden_model(&caller, &asked) {
             return Err(self.forbid(&caller, event, refusal).await);
         }
-        Ok(Grant { caller, endpoint, event, request })
+        Ok(Grant { caller, event, asked })
+    }
+
+    /// The same for a verification that counts `tokens`.
+    ///
+    /// # Errors
+    /// A 403, which leaves its event and counts nothing.
+    pub(crate) async fn authorise_verification(
+        &self,
+        caller: Caller,
+        question: &Question,
+        tokens: u64,
+    ) -> Result<Grant, Refused> {
+        let mut event = event::begin(&self.shared, &caller, &question.origin());
+        event.model.clone_from(&question.model);
+        event.params = question.params();
+        match may_not(&caller, question) {
+            Some(refusal) => Err(self.forbid(&caller, event, refusal).await),
+            None => Ok(Grant { caller, event, asked: Ok(Asked::Verification { tokens }) }),
+        }
     }
 
     /// Why the key may not ask the model that the request names, or that is asked where it names none.
-    fn forbidden_model(
-        &self,
-        caller: &Caller,
-        request: &Result<Option<Request>, Refusal>,
-    ) -> Option<Refusal> {
+    fn forbidden_model(&self, caller: &Caller, asked: &Result<Asked, Refusal>) -> Option<Refusal> {
         if caller.key.allowed_models.is_empty() {
             return None;
         }
-        let request = request.as_ref().ok()?.as_ref()?;
+        let Ok(Asked::Completion(_, request)) = asked else { return None };
         let named = request.model.as_deref();
         // What cannot be routed is refused when it has been counted.
         let default =
@@ -79,7 +103,7 @@ impl Line {
     }
 
     async fn forbid(&self, caller: &Caller, mut event: Box<UsageEvent>, refusal: Refusal) -> Refused {
-        let ask = limit::ask(&self.shared, caller, &event);
+        let ask = limit::ask(&self.shared, caller, event.time);
         let (readings, quota) = self.shared.meter.read(&ask).await;
         event::refuse(&mut event, &refusal);
         event::end(&self.shared, &mut event);
@@ -88,25 +112,33 @@ impl Line {
     }
 }
 
+/// Why the caller may not do what the question is about.
+pub(crate) fn may_not(caller: &Caller, question: &Question) -> Option<Refusal> {
+    let model = || question.model.as_ref().filter(|model| !caller.key.may_ask(model));
+    forbidden(caller, question.permission.as_slice(), question.ip)
+        .or_else(|| model().map(|model| Refusal::ModelNotAllowed(model.clone())))
+}
+
 /// Why the key may not come here at all.
-fn forbidden(caller: &Caller, endpoint: Endpoint, from: Option<IpAddr>) -> Option<Refusal> {
+fn forbidden(caller: &Caller, asked: &[Permission], from: Option<IpAddr>) -> Option<Refusal> {
     if !caller.key.may_be_used_from(from) {
         return Some(Refusal::IpNotAllowed);
     }
-    missing(caller, endpoint).map(Refusal::PermissionDenied)
+    missing(caller, asked).map(Refusal::PermissionDenied)
 }
 
-/// The permission that the key lacks, if it has none of those of which the route asks for one.
-fn missing(caller: &Caller, endpoint: Endpoint) -> Option<Permission> {
-    let asked = endpoint.permissions();
+/// The permission that the key lacks, if it has none of those of which one is `asked` for.
+fn missing(caller: &Caller, asked: &[Permission]) -> Option<Permission> {
     let held = asked.iter().any(|permission| caller.key.permissions.allow(permission));
     asked.first().filter(|_| !held).cloned()
 }
 
-fn read(endpoint: Endpoint, body: &Bytes) -> Result<Option<Request>, Refusal> {
+fn read(endpoint: Endpoint, body: &Bytes) -> Result<Asked, Refusal> {
     match endpoint {
-        Endpoint::Models => Ok(None),
-        Endpoint::ChatCompletions | Endpoint::LlmCompletion => Request::read(endpoint, body).map(Some),
+        Endpoint::Models => Ok(Asked::Models),
+        Endpoint::ChatCompletions | Endpoint::LlmCompletion => {
+            Ok(Asked::Completion(endpoint, Box::new(Request::read(endpoint, body)?)))
+        }
     }
 }
 

@@ -68,12 +68,20 @@ pub enum BodyError {
     NotJson,
 }
 
+/// What a request presents itself with.
+pub enum Credential {
+    /// The text of an API key, or what is taken for one.
+    ApiKey(String),
+    /// Nothing, where nothing is needed.
+    Anonymous,
+}
+
 /// A request, its body still to be read: strangers' bodies are not.
 pub struct Call {
     /// The route.
     pub endpoint: Endpoint,
-    /// The API key as presented.
-    pub credential: String,
+    /// What it presents itself with.
+    pub credential: Credential,
     /// Reads the body.
     pub body: LocalBoxFuture<'static, Result<Bytes, BodyError>>,
     /// The answer's `X-Request-Id`.
@@ -82,6 +90,29 @@ pub struct Call {
     pub ip: Option<IpAddr>,
     /// The caller's program.
     pub user_agent: Option<String>,
+}
+
+impl Call {
+    pub(crate) fn origin(&self) -> Origin<'_> {
+        Origin {
+            path: self.endpoint.path(),
+            method: self.endpoint.method(),
+            request_type: self.endpoint.request_type(),
+            request_id: &self.request_id,
+            ip: self.ip,
+            user_agent: self.user_agent.as_deref(),
+        }
+    }
+}
+
+/// Where an event comes from.
+pub(crate) struct Origin<'a> {
+    pub path: &'static str,
+    pub method: &'static str,
+    pub request_type: RequestType,
+    pub request_id: &'a str,
+    pub ip: Option<IpAddr>,
+    pub user_agent: Option<&'a str>,
 }
 
 /// How long a call may take before its first byte or between two is the upstream's business; this is what

@@ -5,23 +5,23 @@ use tollgate_domain::{
     event::{MAX_SHORT_TEXT_BYTES, bounded},
 };
 
-use crate::{Call, Caller, Refusal, line::Shared, refusal};
+use crate::{Caller, Refusal, call::Origin, line::Shared, refusal};
 
 /// An event that begins now.
-pub fn begin(shared: &Shared, caller: &Caller, call: &Call) -> Box<UsageEvent> {
+pub fn begin(shared: &Shared, caller: &Caller, origin: &Origin<'_>) -> Box<UsageEvent> {
     let now = shared.clock.now();
-    let short = |text: &String| bounded(text, MAX_SHORT_TEXT_BYTES);
+    let short = |text| bounded(text, MAX_SHORT_TEXT_BYTES);
     Box::new(UsageEvent {
         id: EventId::new(now, &*shared.random),
         time: now,
         month: Month::of(now),
-        request_id: short(&call.request_id),
+        request_id: short(origin.request_id),
         user_id: caller.user.id,
         api_key_id: caller.key.id,
         environment: caller.key.environment,
         end_user: None,
-        endpoint: call.endpoint.path().to_owned(),
-        method: call.endpoint.method().to_owned(),
+        endpoint: origin.path.to_owned(),
+        method: origin.method.to_owned(),
         params: "{}".to_owned(),
         status: 200,
         counts: true,
@@ -32,14 +32,14 @@ pub fn begin(shared: &Shared, caller: &Caller, call: &Call) -> Box<UsageEvent> {
         provider: None,
         model: None,
         upstream_model: None,
-        request_type: call.endpoint.request_type(),
+        request_type: origin.request_type,
         tokens: Tokens::default(),
         usage_source: UsageSource::None,
         cost_pico: None,
         own_key: false,
         repeat: 1,
-        ip: call.ip.map(|ip| ip.to_string()),
-        user_agent: call.user_agent.as_ref().map(short),
+        ip: origin.ip.map(|ip| ip.to_string()),
+        user_agent: origin.user_agent.map(short),
         error_code: None,
     })
 }
@@ -54,6 +54,15 @@ pub fn refuse(event: &mut UsageEvent, refusal: &Refusal) {
 /// Notes that the answer became a 503, because its record came too late.
 pub fn is_answered_503(event: &mut UsageEvent) {
     refuse(event, &Refusal::StoreUnavailable);
+}
+
+/// Notes that the answer to a question became a 503, because its record came too late: who has no answer lets nobody
+/// in, and so nothing was used.
+pub fn is_not_verified(event: &mut UsageEvent) {
+    is_answered_503(event);
+    event.tokens = Tokens::default();
+    event.usage_source = UsageSource::None;
+    event.cost_pico = None;
 }
 
 /// Notes that the answer, whose status was sent long ago, broke off because its record came too late.

@@ -36,8 +36,9 @@ use tollgate_usage::{MemoryMeter, Recorder, RecorderSettings, RecorderStores};
 use Environment::Live;
 
 use crate::{
-    Authenticator, Blocking, BodyError, Call, Catalogue, Endpoint, Line, LineSettings, ProviderInfo, Refusal,
-    Reply, ReplyStream, Shared, Timer, Upstream, UpstreamAnswer, UpstreamError, UpstreamRequest,
+    Authenticator, Blocking, BodyError, Call, Catalogue, Credential, Endpoint, Line, LineSettings,
+    ProviderInfo, Refusal, Reply, ReplyStream, Shared, Timer, Upstream, UpstreamAnswer, UpstreamError,
+    UpstreamRequest,
     reply::{CutOff, Metered},
     upstream::{Completion, Frame, FrameKind, ReportedUsage},
 };
@@ -625,6 +626,8 @@ pub struct Setup {
     pub used: Option<u64>,
     pub max_concurrent: Option<u32>,
     pub unknown_keys_per_hour: u64,
+    /// Whether the key is the one of requests without any.
+    pub anonymous: bool,
     pub max_open: usize,
     pub max_wait: Duration,
     pub minute: Option<u64>,
@@ -642,6 +645,7 @@ impl Default for Setup {
             used: Some(0),
             max_concurrent: None,
             unknown_keys_per_hour: 1_000,
+            anonymous: false,
             max_open: 100,
             max_wait: Duration::from_secs(3_600),
             minute: None,
@@ -713,7 +717,8 @@ fn rows(setup: &Setup, now: Time, random: &dyn Randomness, pepper: &Pepper) -> (
     };
     (setup.edit)(&mut key, &mut user);
     let used = Mutex::new(setup.used);
-    let rows = Rows { hash: pepper.hash(&text), key, user, used, asked: AtomicUsize::new(0) };
+    let hash = if setup.anonymous { pepper.anonymous_hashes()[0] } else { pepper.hash(&text) };
+    let rows = Rows { hash, key, user, used, asked: AtomicUsize::new(0) };
     (rows, text.expose().to_owned())
 }
 
@@ -758,13 +763,13 @@ impl House {
             attempts: Arc::new(tollgate_testkit::Absent),
             audit: Arc::new(tollgate_testkit::Absent),
             erasures: Arc::new(tollgate_testkit::Absent),
+            outbox: Arc::new(tollgate_testkit::Absent),
+            idempotency: Arc::new(tollgate_testkit::Absent),
             mails: Arc::clone(&rows) as _,
             mail_tokens: Arc::new(tollgate_testkit::Absent),
         };
         let lookups = Arc::<AtOnce>::default();
         let directory = Arc::new(Directory::new(1_000_000));
-            outbox: Arc::new(tollgate_testkit::Absent),
-            idempotency: Arc::new(tollgate_testkit::Absent),
         let (asked, ticking) =
             (Arc::clone(&lookups) as Arc<dyn Blocking>, Arc::clone(&clock) as Arc<dyn Clock>);
         let authenticator = Authenticator::new(
@@ -775,6 +780,7 @@ impl House {
             Arc::clone(&asked),
             setup.unknown_keys_per_hour,
         );
+        let authenticator = if setup.anonymous { authenticator.with_anonymous() } else { authenticator };
         let settings = RecorderSettings { max_open: setup.max_open, max_wait: setup.max_wait };
         let recorder_stores = RecorderStores {
             events: Arc::clone(&events) as _,
@@ -828,7 +834,7 @@ impl House {
         let body = body.map(|body| Bytes::copy_from_slice(body.as_bytes()));
         Call {
             endpoint,
-            credential: self.secret.clone(),
+            credential: Credential::ApiKey(self.secret.clone()),
             body: std::future::ready(body).boxed_local(),
             request_id: "r".into(),
             ip: Some([192, 0, 2, 1].into()),
@@ -839,9 +845,12 @@ impl House {
     /// Runs a call as a task of its own; dropping the task ends it in mid-flight.
     pub fn spawn(&self, call: Call) -> (RemoteHandle<()>, oneshot::Receiver<Reply>) {
         let (reply, answer) = oneshot::channel();
-        let line = self.line.clone();
-        let task = self.pool.spawner().spawn_local_with_handle(line.run(call, reply)).unwrap();
-        (task, answer)
+        (self.spawn_task(self.line.clone().run(call, reply)), answer)
+    }
+
+    /// Runs anything so.
+    pub fn spawn_task<T: 'static>(&self, task: impl Future<Output = T> + 'static) -> RemoteHandle<T> {
+        self.pool.spawner().spawn_local_with_handle(task).unwrap()
     }
 
     /// Starts a chat that nobody drops.

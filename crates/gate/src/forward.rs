@@ -13,8 +13,9 @@ use crate::{
     Endpoint, Line, Refusal, UpstreamAnswer, UpstreamError, UpstreamRequest, event,
     limit::{Job, Work},
     reply::{Chunks, Gone, Metered, ReplyTo},
+    request::Prompt,
     reserve::Hold,
-    upstream::{Completion, ProviderError},
+    upstream::{Completion, ProviderError, ReportedUsage},
 };
 #[cfg(test)]
 pub(crate) use beat::{BEAT, CLIENT_PAUSE};
@@ -34,6 +35,8 @@ pub(crate) enum Ending {
     Whole { job: Box<Job>, completion: Completion, reply: ReplyTo },
     /// With the list of models.
     Models { body: Bytes, reply: ReplyTo },
+    /// With the word that a request elsewhere is counted.
+    Verified { reply: ReplyTo },
     /// With a refusal before anything was passed on.
     Refused { refusal: Refusal, reply: ReplyTo },
     /// With a stream that lacks its end marker, or what is to stand in its place.
@@ -48,6 +51,7 @@ impl Ending {
     pub fn too_late(&self) -> TooLate {
         match self {
             Self::Whole { .. } | Self::Models { .. } | Self::Refused { .. } => event::is_answered_503,
+            Self::Verified { .. } => event::is_not_verified,
             Self::Streamed { .. } => event::breaks_off_unrecorded,
             Self::Gone { .. } => |_| {},
         }
@@ -63,6 +67,12 @@ impl Line {
         let ending = match work {
             Work::Refuse(refusal) => Ending::Refused { refusal, reply },
             Work::Models(key) => Ending::Models { body: self.models(&key), reply },
+            Work::Verify { tokens } => {
+                // Done elsewhere: what that used is what whoever asks says.
+                open.take_off(Prompt::empty());
+                open.observe("", Some(ReportedUsage::of_prompt(tokens)));
+                Ending::Verified { reply }
+            }
             Work::Complete(job) => self.complete(&mut open, job, metered, output_limit, reply).await,
         };
         Flight { open, metered, ending }

@@ -32,10 +32,11 @@ mod tokenizer;
 mod unknown_keys;
 pub mod upstream;
 mod usage;
+mod verify;
 
 pub use authenticate::{Authenticator, Caller};
 pub use blocking::Blocking;
-pub use call::{BodyError, Call, Endpoint};
+pub use call::{BodyError, Call, Credential, Endpoint};
 pub use catalogue::{Catalogue, Model, ProviderInfo};
 pub use line::{Line, LineSettings, Shared};
 pub use refusal::{FieldError, Refusal};
@@ -43,3 +44,4 @@ pub use reply::{CutOff, Metered, Reply, ReplyStream};
 pub use timer::Timer;
 pub use tokenizer::warm_up;
 pub use upstream::{Upstream, UpstreamAnswer, UpstreamError, UpstreamRequest};
+pub use verify::{MAX_COST, Question, Subject, Verdict};

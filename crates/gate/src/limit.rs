@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use tollgate_domain::{ApiKey, Checks, UsageEvent, User};
+use tollgate_domain::{ApiKey, Checks, Month, Time, UsageEvent, User};
 use tollgate_usage::{Ask, QuotaAsk, Scope};
 
 use crate::{
     Caller, Endpoint, Line, Refusal,
-    authorise::Grant,
+    authorise::{Asked, Grant},
     catalogue::Route,
     event,
     line::{LineSettings, Shared},
@@ -30,6 +30,8 @@ pub(crate) enum Work {
     Complete(Box<Job>),
     /// List the models that this key may ask.
     Models(Arc<ApiKey>),
+    /// Count a request elsewhere that used so many tokens.
+    Verify { tokens: u64 },
     /// Refuse what made no sense.
     Refuse(Refusal),
 }
@@ -37,27 +39,35 @@ pub(crate) enum Work {
 /// A request for a completion and where it goes.
 pub(crate) struct Job {
     pub endpoint: Endpoint,
-    pub request: Request,
+    pub request: Box<Request>,
     pub route: Route,
 }
 
 impl Line {
     pub(crate) fn limit(&self, grant: Grant) -> Pass {
-        let Grant { caller, endpoint, mut event, request } = grant;
-        let mut ask = ask(&self.shared, &caller, &event);
-        let work = match request.and_then(|request| self.work(endpoint, request, &caller)) {
+        let Grant { caller, mut event, asked } = grant;
+        let mut ask = ask(&self.shared, &caller, event.time);
+        let work = match asked.and_then(|asked| self.work(asked, &caller)) {
             Ok(work) => work,
             Err(refusal) => Work::Refuse(refusal),
         };
-        if let Work::Complete(job) = &work {
-            describe(&mut event, job);
-            ask.quota = tokens(&self.shared.settings, job, ask.quota);
+        match &work {
+            Work::Complete(job) => {
+                describe(&mut event, job);
+                ask.quota = tokens(&self.shared.settings, job, ask.quota);
+            }
+            Work::Verify { tokens } => ask.quota.prompt = *tokens,
+            Work::Models(_) | Work::Refuse(_) => {}
         }
         Pass { user: caller.user, ask, event, work }
     }
 
-    fn work(&self, endpoint: Endpoint, request: Option<Request>, caller: &Caller) -> Result<Work, Refusal> {
-        let Some(request) = request else { return Ok(Work::Models(Arc::clone(&caller.key))) };
+    fn work(&self, asked: Asked, caller: &Caller) -> Result<Work, Refusal> {
+        let (endpoint, request) = match asked {
+            Asked::Models => return Ok(Work::Models(Arc::clone(&caller.key))),
+            Asked::Verification { tokens } => return Ok(Work::Verify { tokens }),
+            Asked::Completion(endpoint, request) => (endpoint, request),
+        };
         if request.model.is_none() && endpoint == Endpoint::ChatCompletions {
             let error = crate::FieldError::new("model", "missing", "name the model to be asked");
             return Err(Refusal::Validation(vec![error]));
@@ -68,16 +78,17 @@ impl Line {
 }
 
 /// What a request without tokens asks for.
-pub(crate) fn ask(shared: &Shared, caller: &Caller, event: &UsageEvent) -> Ask {
+pub(crate) fn ask(shared: &Shared, caller: &Caller, now: Time) -> Ask {
+    let month = Month::of(now);
     Ask {
         scope: Scope { user: caller.user.id, environment: caller.key.environment },
         key: caller.key.id,
         checks: Checks::of(&caller.user, &caller.key.limits, &shared.tiers),
-        now: event.time,
+        now,
         max_concurrent: shared.settings.max_concurrent,
         quota: QuotaAsk {
-            month: event.month,
-            limit: caller.user.monthly_tokens(&shared.tiers, event.month),
+            month,
+            limit: caller.user.monthly_tokens(&shared.tiers, month),
             prompt: 0,
             outputs: 0,
             output_limit: 0,

@@ -12,6 +12,7 @@ use crate::{
     Authenticator, Blocking, Call, Catalogue, Refusal, Reply, Timer, Upstream,
     metric::OPEN_REQUESTS,
     reply::{Metered, ReplyTo},
+    reserve::Hold,
 };
 
 /// What the line is bounded by.
@@ -88,20 +89,23 @@ impl Line {
 
     async fn serve(&self, call: Call, reply: ReplyTo) {
         match self.admit(call).await {
-            Ok(hold) => {
-                let flight = self.forward(hold, reply).await;
-                let bill = self.settle(flight);
-                self.record(bill).await;
-            }
+            Ok(hold) => self.carry_out(hold, reply).await,
             Err(Refused { refusal, metered }) => {
-                metrics::counter!("tollgate_refusals_total", "code" => refusal.code()).increment(1);
+                count_refusal(&refusal);
                 // Who has gone away needs no refusal.
                 reply.send(Reply::Refused { refusal: Box::new(refusal), metered }).unwrap_or_default();
             }
         }
     }
 
-    async fn admit(&self, call: Call) -> Result<crate::reserve::Hold, Refused> {
+    /// What follows on an admission, whatever was admitted.
+    pub(crate) async fn carry_out(&self, hold: Hold, reply: ReplyTo) {
+        let flight = self.forward(hold, reply).await;
+        let bill = self.settle(flight);
+        self.record(bill).await;
+    }
+
+    async fn admit(&self, call: Call) -> Result<Hold, Refused> {
         let caller = self.authenticate(&call).await?;
         let grant = self.authorise(caller, call).await?;
         let pass = self.limit(grant);
@@ -109,11 +113,15 @@ impl Line {
     }
 }
 
+pub(crate) fn count_refusal(refusal: &Refusal) {
+    metrics::counter!("tollgate_refusals_total", "code" => refusal.code()).increment(1);
+}
+
 /// A call that is being served, however it ends.
-struct Counted;
+pub(crate) struct Counted;
 
 impl Counted {
-    fn new() -> Self {
+    pub fn new() -> Self {
         OPEN_REQUESTS.increment(1);
         Self
     }

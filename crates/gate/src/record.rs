@@ -39,9 +39,13 @@ async fn finish(mut open: Box<Open>, ending: Ending, metered: Metered, recorded:
     match ending {
         Ending::Gone { .. } => Ok(()),
         Ending::Refused { refusal, reply } => reply.send(refused(unrecorded(refusal))),
-        Ending::Whole { reply, .. } | Ending::Models { reply, .. } if !recorded => {
+        Ending::Whole { reply, .. } | Ending::Models { reply, .. } | Ending::Verified { reply }
+            if !recorded =>
+        {
             reply.send(refused(Refusal::StoreUnavailable))
         }
+        // The words are those of whoever asked for it to be counted.
+        Ending::Verified { reply } => reply.send(Reply::Whole { metered, body: Bytes::new() }),
         Ending::Models { body, reply } => reply.send(Reply::Whole { metered, body }),
         Ending::Whole { job, completion, reply } => {
             let body = match job.endpoint {

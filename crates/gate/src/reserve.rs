@@ -5,7 +5,7 @@ use std::{rc::Rc, sync::Arc};
 use chrono::TimeDelta;
 use tollgate_domain::{Month, quota::QuotaState};
 use tollgate_store::StoreError;
-use tollgate_usage::{Admission, Denied, NoPlace, QuotaAsk};
+use tollgate_usage::{Admission, Denied, NoPlace, QuotaAsk, Scope};
 
 use crate::{
     Line, Refusal, blocking,
@@ -84,7 +84,15 @@ impl Line {
         if !matches!(decision, Err(Denied::Unseeded)) {
             return Ok(decision);
         }
-        let (scope, month) = (pass.ask.scope, pass.ask.quota.month);
+        self.seed(pass.ask.scope, pass.ask.quota.month).await?;
+        Ok(self.admit_now(pass).await)
+    }
+
+    /// Tells the meter what a user whom it does not know yet has used.
+    ///
+    /// # Errors
+    /// A 503 where that cannot be told now.
+    pub(crate) async fn seed(&self, scope: Scope, month: Month) -> Result<(), Refusal> {
         let usage = Arc::clone(&self.shared.stores.usage);
         // The month to come as well: before this process, the clock may have been ahead.
         let used = move |month| Ok((month, usage.quota_used(scope.user, scope.environment, month)?));
@@ -92,14 +100,14 @@ impl Line {
         match blocking::run(&*self.shared.lookups, read).await {
             Ok(Ok(months)) => {
                 months.into_iter().for_each(|(month, used)| self.shared.meter.seed(scope, month, used));
+                Ok(())
             }
             Ok(Err(error)) => {
                 tracing::warn!(cause = ?error, "a quota could not be looked up");
-                return Err(Refusal::StoreUnavailable);
+                Err(Refusal::StoreUnavailable)
             }
-            Err(blocking::Overloaded) => return Err(Refusal::Overloaded),
+            Err(blocking::Overloaded) => Err(Refusal::Overloaded),
         }
-        Ok(self.admit_now(pass).await)
     }
 
     /// Asks the meter. A body and a look-up may take their time: what counts is when they were there, or

@@ -23,6 +23,7 @@ impl Line {
             Ending::Models { body, .. } => {
                 flight.open.event.response_bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
             }
+            Ending::Verified { .. } => {}
             Ending::Refused { refusal, .. } => event::refuse(&mut flight.open.event, refusal),
             Ending::Streamed { broken, .. } => {
                 // The status was sent long ago.

@@ -39,6 +39,11 @@ pub struct ReportedUsage {
 }
 
 impl ReportedUsage {
+    /// So many tokens, all of them the prompt's.
+    pub(crate) const fn of_prompt(tokens: u64) -> Self {
+        Self { prompt: Some(tokens), completion: Some(0), total: None, cached: None, reasoning: None }
+    }
+
     /// Whether it says all that is charged: then nobody counts the text.
     pub fn suffices(&self) -> bool {
         usage::from_report(self).is_some()

@@ -1,7 +1,7 @@
 //! What a request presents itself with.
 
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
-use tollgate_gate::authenticate::is_access_token;
+use tollgate_domain::key::is_access_token;
 
 /// The header of API keys beside `Authorization`.
 pub const X_API_KEY: &str = "x-api-key";

@@ -9,7 +9,9 @@ mod once;
 mod present;
 mod query;
 
-pub use actor::{Admin, Holder, KeyManager, MaybeSessionUser, Principal, SessionUser};
+pub use actor::{
+    Admin, Holder, KeyManager, KeyRevoker, KeyVerifier, MaybeSessionUser, Principal, SessionUser, session_of,
+};
 pub use after::After;
 pub(crate) use body::is_encoded;
 pub use body::{Body, Form, JsonOrForm, MaybeBody, MaybeJsonOrForm};

@@ -63,6 +63,7 @@ pub const GROUPS: [Group; 9] = [
                 .service(keys::create::create)
                 .service(keys::list::list)
                 .service(keys::revoke_self::revoke_self)
+                .service(keys::verify::verify)
                 .service(keys::show::show)
                 .service(keys::change::change)
                 .service(keys::revoke::revoke)
@@ -185,7 +186,6 @@ pub fn mount(config: &mut web::ServiceConfig) {
         .default_service(web::route().to(not_found::not_found));
 }
 
-/// Every (method, path) that is served, under every prefix; paths as in the document.
 /// `path` under the first of its names: what is the same route is the same path.
 pub fn first_name(path: &str) -> String {
     let is_under = |prefix: &str| {
@@ -201,6 +201,7 @@ pub fn first_name(path: &str) -> String {
         .map_or_else(|| path.to_owned(), |(name, prefix)| path.replacen(name, prefix, 1))
 }
 
+/// Every (method, path) that is served, under every prefix; paths as in the document.
 pub fn mounted() -> Vec<(String, String)> {
     let documented = openapi::operations(openapi::document());
     let aliased = documented.iter().flat_map(|(method, path)| {

@@ -9,3 +9,4 @@ pub mod money;
 pub mod session;
 pub mod stats;
 pub mod user;
+pub mod verdict;

@@ -70,6 +70,7 @@ TABLE = {
     ("get", "/api/v1/keys/{id}/usage"): (401, 404, 403, 404),
     # With an access token there is no key to revoke; with a key it would be the one that asks next.
     ("post", "/api/v1/keys/self/revoke"): (401, 403, None, None),
+    ("post", "/api/v1/keys/verify"): (401, 403, 403, None),
     ("get", "/api/v1/usage/stats"): (401, 200, 403, None),
     ("get", "/api/v1/usage/logs"): (401, 200, 403, None),
     ("get", "/api/v1/billing/info"): (401, 200, 403, None),

@@ -88,14 +88,20 @@ pub fn may_grant(
     defaults: &Permissions,
     asked: &Permissions,
 ) -> Result<(), Beyond> {
-    // Administrators give what users may not.
-    let grantable = defaults.with(Permission::KeysManage);
-    if let Some(beyond) = grantable.first_beyond(asked).filter(|_| user.role != Role::Admin) {
+    if let Some(beyond) = grantable(user, defaults).first_beyond(asked) {
         return Err(Beyond::UsersMayNotGrant(beyond.clone()));
     }
     match by.and_then(|key| key.permissions.first_beyond(asked)) {
         Some(beyond) => Err(Beyond::NotHeld(beyond.clone())),
         None => Ok(()),
+    }
+}
+
+/// What the user may give: administrators give what users may not.
+pub fn grantable(user: &User, defaults: &Permissions) -> Permissions {
+    match user.role {
+        Role::Admin => Permissions::all(),
+        Role::User => defaults.with(Permission::KeysManage),
     }
 }
 

@@ -143,10 +143,12 @@ impl Open {
     /// What operators must hear of: prices unknown, providers that use more than they were sent.
     fn report(&self, unpriced: bool) {
         let Some(used) = self.event.tokens.total() else { return };
-        let counted = metric::of_provider(self.event.provider.as_deref().unwrap_or_default());
-        counted.prompt_tokens.increment(self.event.tokens.prompt.unwrap_or(0));
-        counted.completion_tokens.increment(self.event.tokens.completion.unwrap_or(0));
         let (model, provider) = (self.event.model.as_deref(), self.event.provider.as_deref());
+        if let Some(provider) = provider {
+            let counted = metric::of_provider(provider);
+            counted.prompt_tokens.increment(self.event.tokens.prompt.unwrap_or(0));
+            counted.completion_tokens.increment(self.event.tokens.completion.unwrap_or(0));
+        }
         if unpriced {
             tracing::warn!(model, "no price is known for this model: its cost is recorded as unknown");
         }

@@ -79,6 +79,11 @@ struct Typed {
 }
 
 impl Prompt {
+    /// The prompt of what asks no provider.
+    pub fn empty() -> Self {
+        Self { bytes: 0, images: 0, text: Arc::default() }
+    }
+
     /// # Errors
     /// `UnboundedPrompt` names what cannot be bounded.
     pub fn of(fields: &Fields, messages: &[Message<'_>]) -> Result<Self, Refusal> {
@@ -86,7 +91,7 @@ impl Prompt {
             return Err(Refusal::UnboundedPrompt(format!("`{name}` adds to the prompt")));
         }
         check_tools(fields)?;
-        let mut prompt = Self { bytes: 0, images: 0, text: Arc::default() };
+        let mut prompt = Self::empty();
         for (name, value) in fields.iter().filter(|(name, _)| !SETTINGS.contains(&name.as_str())) {
             if name == "messages" {
                 prompt.add_messages(messages)?;

@@ -8,3 +8,4 @@ pub mod revoke_self;
 pub mod rotate;
 pub mod show;
 pub mod usage;
+pub mod verify;

@@ -1,11 +1,12 @@
 //! Who calls: [`SessionUser`] by access token alone, [`Principal`] by token or key, [`Holder`] by a key from anywhere too,
-//! [`KeyManager`] and [`Admin`] by either with the right to manage keys or to administer.
+//! [`KeyManager`], [`KeyVerifier`] and [`Admin`] by either with the right to manage keys, to ask about others' credentials,
+//! or to administer.
 
 use std::{pin::Pin, sync::Arc};
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload, http::StatusCode, web::Data};
 use tollgate_accounts::{
-    Actor,
+    Actor, Client,
     session::{Checked, Identity},
 };
 use tollgate_domain::{Permission, UserId};
@@ -38,6 +39,16 @@ pub struct Holder(pub Actor);
 /// A user, by access token or by one of the user's keys with `keys:manage`.
 #[derive(Debug)]
 pub struct KeyManager(pub Actor);
+
+/// A user who revokes keys: by access token, however often the user's keys are used to call; or by one of them, as a
+/// [`KeyManager`].
+#[derive(Debug)]
+pub struct KeyRevoker(pub Actor);
+
+/// A service that asks about its own callers' credentials, by a key with `keys:verify`; or an administrator, by access
+/// token. It asks for others, as often as they come: that is not bounded by what a user may call in a minute.
+#[derive(Debug)]
+pub struct KeyVerifier(pub Actor);
 
 /// An administrator, by access token or by a key with `admin`.
 #[derive(Debug)]
@@ -114,6 +125,41 @@ impl FromRequest for KeyManager {
     }
 }
 
+impl FromRequest for KeyRevoker {
+    type Error = Problem;
+    type Future = Extracting<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            let state = state_of(&request)?;
+            let caller = recognised(&request, state).await?;
+            let (user, now) = (caller.user(), state.clock.now());
+            match &caller {
+                Caller::Session(_) => state.management.admit_revocation(user, now)?,
+                Caller::Key(_) => state.management.admit(user, now)?,
+            }
+            let actor = caller.into_actor();
+            actor.require(Permission::KeysManage)?;
+            Ok(Self(actor))
+        })
+    }
+}
+
+impl FromRequest for KeyVerifier {
+    type Error = Problem;
+    type Future = Extracting<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            let actor = recognised(&request, state_of(&request)?).await?.into_actor();
+            actor.require_given(Permission::KeysVerify)?;
+            Ok(Self(actor))
+        })
+    }
+}
+
 impl FromRequest for Admin {
     type Error = Problem;
     type Future = Extracting<Self>;
@@ -182,14 +228,22 @@ async fn identified(request: &HttpRequest, state: &State) -> Result<Caller, Prob
             let caller = state.authenticator.authenticate(&key, client.ip).await?;
             Ok(Caller::Key(Actor { user: caller.user, key: Some(caller.key), client }))
         }
-        Presented::AccessToken(token) => match state.accounts.check(&token, &client, state.clock.now()) {
-            Checked::Good(identity) => Ok(Caller::Session(identity)),
-            Checked::Refused(refusal) => Err(refusal.into()),
-            Checked::Ask(access) => {
-                let accounts = Arc::clone(&state.accounts);
-                Ok(Caller::Session(state.pools.lookups.run(move || accounts.load(access, &client)).await??))
-            }
-        },
+        Presented::AccessToken(token) => Ok(Caller::Session(session_of(&token, client, state).await?)),
+    }
+}
+
+/// The user and the session of an access token that is good.
+///
+/// # Errors
+/// 401 where it is not, or 503 where that cannot be told now.
+pub async fn session_of(token: &str, client: Client, state: &State) -> Result<Identity, Problem> {
+    match state.accounts.check(token, &client, state.clock.now()) {
+        Checked::Good(identity) => Ok(identity),
+        Checked::Refused(refusal) => Err(refusal.into()),
+        Checked::Ask(access) => {
+            let accounts = Arc::clone(&state.accounts);
+            Ok(state.pools.lookups.run(move || accounts.load(access, &client)).await??)
+        }
     }
 }
 

@@ -18,12 +18,12 @@ use std::{
 
 use actix_web::{HttpRequest, HttpResponse, rt, web};
 use futures::{FutureExt, channel::oneshot, future::LocalBoxFuture};
-use tollgate_gate::{Blocking, BodyError, Call, Endpoint, Line};
+use tollgate_gate::{Blocking, BodyError, Call, Credential, Endpoint, Line};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     client_address,
-    credentials::{self, Presented},
+    credentials::{self, Presented, Unreadable},
     problem::Problem,
     request_id::RequestId,
     state::State,
@@ -63,9 +63,7 @@ async fn serve(
     worker: &Worker,
     state: &State,
 ) -> Result<HttpResponse, Problem> {
-    let credential = match credentials::presented(request.headers())? {
-        Presented::AccessToken(text) | Presented::ApiKey(text) => text,
-    };
+    let credential = credential(&request, state)?;
     warm_up(state);
     let share = Rc::new(Share::of(Arc::clone(&worker.bodies)));
     let call = Call {
@@ -86,6 +84,15 @@ async fn serve(
     match answered.await {
         Ok(reply) => answer::of(reply, &*state.clock),
         Err(oneshot::Canceled) => Err(Problem::internal("the line's task ended without a reply")),
+    }
+}
+
+/// What the request presents itself with; nothing will do where authentication is switched off.
+pub(crate) fn credential(request: &HttpRequest, state: &State) -> Result<Credential, Unreadable> {
+    match credentials::presented(request.headers()) {
+        Ok(Presented::AccessToken(text) | Presented::ApiKey(text)) => Ok(Credential::ApiKey(text)),
+        Err(Unreadable::Missing) if !state.settings.authentication_enabled => Ok(Credential::Anonymous),
+        Err(unreadable) => Err(unreadable),
     }
 }
 

@@ -76,6 +76,7 @@ fn every_route_of_this_release_is_there() {
         ("POST", "/api/v1/keys/{id}/rotate"),
         ("GET", "/api/v1/keys/{id}/usage"),
         ("POST", "/api/v1/keys/self/revoke"),
+        ("POST", "/api/v1/keys/verify"),
         ("GET", "/api/v1/usage/stats"),
         ("GET", "/api/v1/usage/logs"),
         ("GET", "/api/v1/billing/info"),

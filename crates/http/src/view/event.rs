@@ -21,8 +21,8 @@ pub struct EventView {
     request_id: String,
     /// Whose request it was.
     user_id: String,
-    /// The key that asked.
-    api_key_id: String,
+    /// The key that asked; `null` where it was an access token.
+    api_key_id: Option<String>,
     /// The caller's own name for whom it asked.
     end_user: Option<String>,
     /// The route, as in this document.
@@ -98,7 +98,7 @@ impl From<&UsageEvent> for EventView {
             time: event.time,
             request_id: event.request_id.clone(),
             user_id: event.user_id.to_string(),
-            api_key_id: event.api_key_id.to_string(),
+            api_key_id: event.api_key_id.unless_of_sessions(event.user_id).map(|id| id.to_string()),
             end_user: event.end_user.clone(),
             endpoint: event.endpoint.clone(),
             method: event.method.clone(),

@@ -7,14 +7,14 @@ use futures::FutureExt;
 use tollgate_domain::{Permission, key::KeyRefusal, key::MalformedKey};
 
 use crate::{
-    BodyError, Call, Endpoint, Refusal, Reply,
+    BodyError, Call, Credential, Endpoint, Refusal, Reply,
     fixture::{House, Play, Setup, chat, usage, whole},
 };
 
 /// A call whose body must not be read.
 fn unread(house: &House, credential: &str) -> Call {
     let mut call = house.call(Endpoint::ChatCompletions, Ok(""));
-    call.credential = credential.to_owned();
+    call.credential = Credential::ApiKey(credential.to_owned());
     call.body = async { panic!("nobody reads a stranger's body") }.boxed_local();
     call
 }
@@ -285,4 +285,50 @@ fn an_address_that_presents_many_unknown_keys_has_none_looked_up_for_a_while() {
     known(&mut house);
     house.clock.advance(TimeDelta::hours(1));
     assert_eq!(ask(&mut house, 4, [192, 0, 2, 1]), Refusal::UnknownKey);
+}
+
+/// The same of somebody who sends no key.
+fn without_a_key(house: &House) -> Call {
+    Call { credential: Credential::Anonymous, ..house.call(Endpoint::Models, Ok("")) }
+}
+
+#[test]
+fn who_sends_no_key_is_the_anonymous_user_where_one_is_let_in() {
+    let mut house = House::new(Setup { anonymous: true, unknown_keys_per_hour: 1, ..Setup::default() });
+    for used in [1, 2] {
+        let call = without_a_key(&house);
+        let (task, mut answer) = house.spawn(call);
+        task.forget();
+        let Reply::Whole { metered, .. } = house.answer(&mut answer) else { panic!("an answer") };
+        assert_eq!(metered.readings.map(|reading| reading.used), [used; 3], "everybody shares the windows");
+    }
+    let events = house.settled();
+    assert_eq!((events.len(), events[0].user_id), (2, house.rows.user.id));
+    // A wrong key is one all the same, and counts as unknown; sending none does not.
+    let wrong = unread(&house, "some-old-key");
+    assert_eq!(refusal(&mut house, wrong), Refusal::UnknownKey);
+    let empty = unread(&house, "");
+    assert_eq!(refusal(&mut house, empty), Refusal::MalformedKey(MalformedKey::NotAKey));
+
+    let mut house = House::plain();
+    let call = without_a_key(&house);
+    assert_eq!(refusal(&mut house, call), Refusal::UserDisabled, "nobody is let in here");
+}
+
+#[test]
+fn the_anonymous_user_can_be_shut_out() {
+    for edit in [
+        (|key, _| key.revoked_at = Some(key.created_at)) as fn(&mut tollgate_domain::ApiKey, &mut _),
+        |key, _| key.expires_at = Some(key.created_at),
+        |key, _| key.is_active = false,
+        |_, user: &mut tollgate_domain::User| user.is_active = false,
+    ] {
+        let mut house = House::new(Setup { anonymous: true, edit, ..Setup::default() });
+        let call = without_a_key(&house);
+        assert_eq!(refusal(&mut house, call), Refusal::UserDisabled);
+        assert_eq!(house.settled(), []);
+    }
+    let mut house = House::new(Setup { anonymous: true, permissions: "usage:read", ..Setup::default() });
+    let call = without_a_key(&house);
+    assert_eq!(refusal(&mut house, call), Refusal::PermissionDenied(Permission::Chat));
 }
