@@ -42,8 +42,8 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<(), Failure> {
             workspace.target.join("release/tollgate-api")
         }
     };
-    // Nothing here asks for an administrator, or for a server that ends on command.
-    let programs = Programs { admin: api.clone(), with_points: api.clone(), api };
+    // Nothing here asks for an administrator, a server that ends on command, or another service.
+    let programs = Programs { admin: api.clone(), with_points: api.clone(), guard: api.clone(), api };
     let postgres = Postgres::start_durable()?;
     for name in databases(options.database) {
         println!("\n==> {name}");

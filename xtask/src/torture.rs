@@ -43,7 +43,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<(), Failure> {
     let api = e2e::build_with_points(workspace)?;
     machine::run(machine::cargo(&workspace.root).args(["build", "--workspace", "--bin", "tollgate-admin"]))?;
     let admin = workspace.target.join("debug/tollgate-admin");
-    let programs = Programs { with_points: api.clone(), api, admin };
+    let programs = Programs { with_points: api.clone(), guard: api.clone(), api, admin };
     let postgres = Postgres::start()?;
     let mut scripts = vec!["torture.py"];
     if options.outage > 0 {

@@ -46,7 +46,8 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<(), Failure> {
         }
     };
     let api = folder.join("tollgate-api");
-    let programs = Programs { admin: folder.join("tollgate-admin"), with_points: api.clone(), api };
+    let admin = folder.join("tollgate-admin");
+    let programs = Programs { admin, with_points: api.clone(), guard: api.clone(), api };
     let postgres = Postgres::start_durable()?;
     let sizes: Vec<_> = options.keys.iter().map(ToString::to_string).collect();
     for name in databases(options.database) {

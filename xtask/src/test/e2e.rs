@@ -23,6 +23,8 @@ pub struct Programs {
     pub admin: PathBuf,
     /// A server that can be told where to end.
     pub with_points: PathBuf,
+    /// A service that asks the server about its callers.
+    pub guard: PathBuf,
 }
 
 /// The command that runs one file.
@@ -51,6 +53,7 @@ pub fn program(
     test.env("TOLLGATE_API_BIN", &programs.api);
     test.env("TOLLGATE_ADMIN_BIN", &programs.admin);
     test.env("TOLLGATE_TORTURE_BIN", &programs.with_points);
+    test.env("TOLLGATE_GUARD_BIN", &programs.guard);
     test.env("TOLLGATE_E2E_DATABASE", database);
     if let Some(server) = postgres {
         server.tell(&mut test);
@@ -87,6 +90,12 @@ pub fn build_with_points(workspace: &Workspace) -> Result<PathBuf, Failure> {
     fs::create_dir_all(&folder).map_err(|error| Failure::io(&folder, &error))?;
     // Whoever builds the server next must not take its place.
     copy(&workspace.target.join("debug/tollgate-api"), &folder.join("tollgate-api"))
+}
+
+/// Builds the service that stands as an example in `client`.
+pub fn build_guard(workspace: &Workspace) -> Result<PathBuf, Failure> {
+    machine::run(machine::cargo(&workspace.root).args(["build", "--workspace", "--example", "actix"]))?;
+    Ok(workspace.target.join("debug/examples/actix"))
 }
 
 fn copy(from: &Path, to: &Path) -> Result<PathBuf, Failure> {

@@ -86,7 +86,8 @@ impl Bench<'_> {
 
     fn end_to_end(&self) -> Result<&'static str, Failure> {
         let (api, admin) = (self.release().join("tollgate-api"), self.release().join("tollgate-admin"));
-        let programs = Programs { api, admin, with_points: e2e::build_with_points(self.workspace)? };
+        let with_points = e2e::build_with_points(self.workspace)?;
+        let programs = Programs { api, admin, with_points, guard: e2e::build_guard(self.workspace)? };
         let scripts = e2e::scripts(self.workspace)?;
         for database in e2e::DATABASES {
             for script in &scripts {

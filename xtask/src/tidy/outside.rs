@@ -56,9 +56,13 @@ const RESERVED: &[Reserved] = &[
 /// Ours that know no runtime.
 const WITHOUT_RUNTIME: &[&str] = &["domain", "billing", "store", "usage", "accounts", "gate"];
 
-/// Ours that other services link: nothing of this may be anywhere beneath them.
-const LINKED_BY_OTHERS: &[&str] = &["domain", "billing"];
-const NEVER_BENEATH: &[&str] = &["tokio", "tokio-*", "diesel", "diesel_*", "actix*", "hyper", "hyper-*"];
+/// Ours that other services link: nothing of this may be anywhere beneath them. `client` calls, so it has a runtime
+/// and an HTTP client; that its example is an actix service is a matter of its dev-dependencies.
+const LINKED_BY_OTHERS: &[(&str, &[&str])] = &[
+    ("domain", &["tokio", "tokio-*", "diesel", "diesel_*", "actix*", "hyper", "hyper-*"]),
+    ("billing", &["tokio", "tokio-*", "diesel", "diesel_*", "actix*", "hyper", "hyper-*"]),
+    ("client", &["diesel", "diesel_*", "pq-sys", "libsqlite3-sys", "actix*", "openssl*"]),
+];
 
 /// What the server's program may take from `actix_web`: the runtime, not routes.
 const SERVER_PROGRAM: &str = "bins/api/src/";
@@ -86,8 +90,9 @@ pub fn check(crates: &[Crate]) -> Vec<Problem> {
                 ));
             }
         }
-        if LINKED_BY_OTHERS.contains(&member.name.as_str()) {
-            for package in member.tree.iter().filter(|package| matches_any(NEVER_BENEATH, package)) {
+        let linked = LINKED_BY_OTHERS.iter().find(|(name, _)| *name == member.name);
+        if let Some((_, never)) = linked {
+            for package in member.tree.iter().filter(|package| matches_any(never, package)) {
                 problems.push(Problem::new(
                     member.manifest(),
                     format!("`{package}` is beneath `{}`, which other services link", member.name),
@@ -200,6 +205,17 @@ mod tests {
         assert_eq!(check(std::slice::from_ref(&member)), []);
         member.tree = ["uuid", "tokio", "hyper-util"].map(str::to_owned).into();
         assert_eq!(check(&[member]).len(), 2);
+    }
+
+    #[test]
+    fn the_guard_of_other_services_may_call_and_nothing_else() {
+        let mut member = sample("client", &["hyper-util", "tokio"]);
+        member.tree = ["hyper-util", "tokio", "tokio-rustls"].map(str::to_owned).into();
+        assert_eq!(check(std::slice::from_ref(&member)), []);
+        member.tree = ["actix-web", "diesel", "openssl-sys"].map(str::to_owned).into();
+        assert_eq!(check(std::slice::from_ref(&member)).len(), 3);
+        member.needs.push(Need { name: "actix-web".into(), ours: false, dev: false });
+        assert_eq!(check(&[member]).len(), 4);
     }
 
     #[test]
