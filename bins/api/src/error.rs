@@ -1,5 +1,6 @@
 //! Why the server does not start, or ends badly.
 
+use tollgate_accounts::AccountsError;
 use tollgate_persistence::{LockError, OpenError, SpoolError};
 use tollgate_store::StoreError;
 use tollgate_usage::Stopped;
@@ -33,7 +34,7 @@ pub enum StartError {
     Pepper(#[from] tollgate_domain::key::NoPepper),
     /// Accounts are configured in a way that cannot be.
     #[error("accounts cannot be set up: {0}")]
-    Accounts(#[from] tollgate_accounts::AccountsError),
+    Accounts(#[from] AccountsError),
     /// Identity providers are configured in a way that cannot be.
     #[error("identity_providers: {0}")]
     Issuers(#[from] tollgate_identity::IssuersError),
@@ -91,6 +92,7 @@ impl StartError {
         match self {
             Self::Open(error) | Self::Lock(LockError::Open(error)) if error.is_away() => Some("database"),
             Self::Store(StoreError::Unavailable(_))
+            | Self::Accounts(AccountsError::Store(StoreError::Unavailable(_)))
             | Self::Recovery(Stopped::Database(StoreError::Unavailable(_))) => Some("database"),
             Self::Spool(SpoolError::Unusable { .. } | SpoolError::File { .. })
             | Self::Recovery(Stopped::Spool(_)) => Some("spool"),

@@ -3,6 +3,7 @@
 #[cfg(feature = "abort-points")]
 mod abort;
 mod audit_head;
+mod authentication;
 mod catalogue;
 mod cli;
 mod error;

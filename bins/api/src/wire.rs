@@ -21,7 +21,7 @@ use tollgate_providers::{HttpUpstream, Providers};
 use tollgate_store::{Directory, Freshness, Stores};
 use tollgate_usage::{Folder, MemoryMeter, Meter, Recorder, RecorderSettings, RecorderStores, WindowSaver};
 
-use crate::{catalogue, error::StartError, mail};
+use crate::{authentication, catalogue, error::StartError, mail};
 
 /// A row of an open request that its server has not renewed for so long has no server any more.
 const OTHERS_ROWS: TimeDelta = TimeDelta::seconds(60);
@@ -115,18 +115,21 @@ pub fn build(config: &Config, metrics: MetricsSource, waiting: &Waiting) -> Resu
         Arc::clone(&clock),
     ));
     let meter = recover(&folder, &saver)?;
+    let accounts = accounts(config, pepper.clone(), &stores, &directory, &clock)?;
     // Before anything is remembered.
     let freshness = Freshness::start(&stores)?;
     let recorder = Arc::new(Recorder::start(recorder_stores, record_settings(config), &clock)?);
     let pools = Pools::new(thread::available_parallelism().map_or(1, NonZero::get))?;
-    let authenticator = Arc::new(Authenticator::new(
+    let authenticator = Authenticator::new(
         Arc::clone(&directory),
         stores.clone(),
-        pepper.clone(),
+        pepper,
         Arc::clone(&clock),
         Arc::clone(&pools.lookups) as _,
         config.address_limits.unknown_keys,
-    ));
+    );
+    let enabled = config.authentication.enabled;
+    let authenticator = Arc::new(if enabled { authenticator } else { authenticator.with_anonymous() });
     let shared = Arc::new(Shared {
         authenticator: Arc::clone(&authenticator),
         stores: stores.clone(),
@@ -140,15 +143,6 @@ pub fn build(config: &Config, metrics: MetricsSource, waiting: &Waiting) -> Resu
         random: Arc::clone(&random),
         settings: line_settings(config),
     });
-    let accounts = Accounts::new(
-        account_settings(config, pepper),
-        stores.clone(),
-        Arc::clone(&directory),
-        Arc::clone(&clock),
-        Arc::new(OsRandomness),
-    )?;
-    let accounts = with_identities(config, accounts)?;
-    accounts.warm_up();
     let state = State {
         accounts: Arc::new(accounts),
         authenticator,
@@ -177,6 +171,27 @@ fn stores(config: &Config, db: &Db) -> Result<(Stores, RecorderStores), StartErr
     #[cfg(feature = "abort-points")]
     let (stores, recorder_stores) = crate::abort::with_points(stores, recorder_stores);
     Ok((stores, recorder_stores))
+}
+
+/// The control plane, with the file's legacy keys and the anonymous user in the database.
+fn accounts(
+    config: &Config,
+    pepper: Pepper,
+    stores: &Stores,
+    directory: &Arc<Directory>,
+    clock: &Arc<dyn Clock>,
+) -> Result<Accounts, StartError> {
+    let accounts = Accounts::new(
+        account_settings(config, pepper),
+        stores.clone(),
+        Arc::clone(directory),
+        Arc::clone(clock),
+        Arc::new(OsRandomness),
+    )?;
+    let accounts = with_identities(config, accounts)?;
+    authentication::establish(&config.authentication, &accounts)?;
+    accounts.warm_up();
+    Ok(accounts)
 }
 
 /// The same, taking identity tokens where issuers are configured.

@@ -161,7 +161,7 @@ fn read(root: &mut Section<'_, '_>, working_dir: &Path) -> Config {
         lockout: account::lockout(root),
         password: account::password(root, production),
         registration: account::registration(root, production),
-        authentication: authentication::read(root),
+        authentication: authentication::read(root, production),
         keys: limits::keys(root),
         tiers: tier::read(root),
         quota: quota::read(root),

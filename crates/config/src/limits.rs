@@ -1,10 +1,14 @@
 //! `address_limits`, `management_limits` and `keys`: bounds of what one address or one user may do.
 
+use tollgate_domain::Environment;
+
 use crate::section::Section;
 use crate::tier::MAX_LIMIT;
 
 /// Longest configured prefix of keys.
 const MAX_PREFIX_CHARS: usize = 32;
+/// How access tokens begin.
+const JWT: &str = "eyJ";
 
 /// Per address and hour; an address is an IPv4 address or an IPv6 /64.
 #[derive(Debug, Clone)]
@@ -63,6 +67,15 @@ pub(crate) fn keys(root: &mut Section<'_, '_>) -> Keys {
                 || !found.text.chars().all(allowed)
             {
                 return Err("is not a prefix that keys can begin with".to_owned());
+            }
+            // Under a built-in prefix the environment is read off a key, and access tokens begin with `eyJ`.
+            let built_in = [Environment::Live, Environment::Test].map(Environment::built_in_prefix);
+            let taken = built_in
+                .iter()
+                .chain(&[JWT])
+                .any(|taken| taken.starts_with(&found.text) || found.text.starts_with(taken));
+            if taken {
+                return Err("begins like the built-in prefixes or like access tokens".to_owned());
             }
             Ok(found.text.clone())
         });

@@ -46,7 +46,7 @@ pub struct HttpSettings {
     pub cors_origins: Vec<String>,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
-    /// Whether requests need credentials, as `GET /` says.
+    /// Whether gated requests need a key, as `GET /` says; where not, those without one run as the anonymous user.
     pub authentication_enabled: bool,
 }
 

@@ -1,5 +1,6 @@
 //! The edge as a whole, over a database that is away.
 
+mod anonymous;
 mod away;
 mod broken;
 mod devices;

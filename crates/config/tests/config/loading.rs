@@ -96,7 +96,8 @@ fn the_first_documents_file_loads_as_printed() {
     assert_eq!(key.key.expose_secret(), "V2C-8UkDpfeuisiWxMCkf-5cFpY9zvRxy5MoZ47PVLY");
     assert_eq!((key.name.as_str(), key.rate_limit_per_hour), ("Continue/Roo Code", Some(100)));
     assert_eq!(key.permissions, [Permission::Chat, Permission::CodeGeneration].into_iter().collect());
-    assert!(loaded.warnings.iter().any(|warning| warning.starts_with("authentication.api_keys")));
+    let warned = |warning: &String| warning.starts_with("authentication.api_keys.#1.key: is the example");
+    assert!(loaded.warnings.iter().any(warned), "{:?}", loaded.warnings);
 }
 
 #[test]

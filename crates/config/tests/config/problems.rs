@@ -212,6 +212,86 @@ fn production_refuses_what_development_lets_pass() {
 }
 
 #[test]
+fn legacy_keys_must_be_keys_that_somebody_could_send() {
+    let problem = |key: &str| {
+        let file = format!("authentication:\n  api_keys:\n    {key:?}: {{name: n}}\n");
+        let problems = Case::new().file("config.yaml", &file).problems();
+        assert_eq!(problems.0.len(), 1, "{problems}");
+        assert!(!problems.to_string().contains(key), "{problems}");
+        with_key(&problems, "authentication.api_keys.#1.key").problem.clone()
+    };
+    for (key, says) in [
+        ("fifteen-letters", "shorter than 16"),
+        ("a key of four words", "printable ASCII"),
+        ("ключ-ключ-ключ-ключ", "printable ASCII"),
+        (&"k".repeat(257), "1 to 256"),
+        ("sk_live_tg_0123456789abcdefghijklmnop", "checksum"),
+        ("sk_test_tg_0123456789abcdefghijklmnop", "checksum"),
+        ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln", "access token"),
+    ] {
+        assert!(problem(key).contains(says), "{key}: {}", problem(key));
+    }
+    // What looks odd and can be sent is good.
+    for key in ["{sixteen:letters}", "eyJ.no-token-is-so-short", "sk_live_0123456789", &"k".repeat(256)] {
+        let file = format!("authentication:\n  api_keys:\n    {key:?}: {{name: ' Roo ', rate_limit: 1}}\n");
+        let loaded = Case::new().file("config.yaml", &file).loaded();
+        assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+        assert_eq!(loaded.config.authentication.api_keys[0].name, "Roo");
+    }
+    let long =
+        format!("authentication: {{api_keys: {{{LONG}: {{name: {}, rate_limit: 0}}}}}}\n", "n".repeat(101));
+    let problems = Case::new().file("config.yaml", &long).problems();
+    for key in ["name", "rate_limit"] {
+        with_key(&problems, &format!("authentication.api_keys.#1.{key}"));
+    }
+    let many: String = (0..1_001).map(|number| format!("    {LONG}{number}: {{}}\n")).collect();
+    let problems =
+        Case::new().file("config.yaml", &format!("authentication:\n  api_keys:\n{many}")).problems();
+    assert!(with_key(&problems, "authentication.api_keys").remedy.contains("keys import"));
+}
+
+#[test]
+fn a_printed_legacy_key_is_for_development_alone() {
+    let file = "authentication:\n  api_keys:\n    V2C-8UkDpfeuisiWxMCkf-5cFpY9zvRxy5MoZ47PVLY: {}\n";
+    assert_eq!(Case::new().file("config.yaml", file).loaded().warnings.len(), 1);
+    let problems = production().file("config.yaml", file).problems();
+    assert!(with_key(&problems, "authentication.api_keys.#1.key").problem.contains("documents print"));
+    assert_eq!(problems.0.len(), 1, "{problems}");
+    production().file("config.yaml", &file.replace("V2C", "W2C")).loaded();
+}
+
+#[test]
+fn authentication_is_switched_off_in_development_alone() {
+    let off = "authentication: {enabled: false}\n";
+    let loaded = Case::new().file("config.yaml", off).loaded();
+    assert!(!loaded.config.authentication.enabled);
+    let warned = |warning: &String| warning.contains("without a key");
+    assert!(loaded.warnings.iter().any(warned), "{:?}", loaded.warnings);
+    let problems = production().file("config.yaml", off).problems();
+    assert!(with_key(&problems, "authentication.enabled").remedy.contains("true"));
+}
+
+#[test]
+fn a_prefix_is_no_built_in_one_and_no_access_tokens() {
+    let with = |prefix: &str| Case::new().file("config.yaml", &format!("keys: {{prefix: '{prefix}'}}\n"));
+    for prefix in ["qwen-", "acme_live_", "Q", "0", "sk-", "sk_prod_", &"p".repeat(32)] {
+        assert_eq!(with(prefix).loaded().config.keys.prefix.as_deref(), Some(prefix));
+    }
+    for prefix in ["", "qwen key", "qwen:", "ключ-", "a.b", &"p".repeat(33)] {
+        assert!(
+            with_key(&with(prefix).problems(), "keys.prefix").problem.contains("not a prefix"),
+            "{prefix}"
+        );
+    }
+    for prefix in ["s", "sk_", "sk_live_", "sk_live_tg_", "sk_test_tg_x", "eyJ", "eyJhbGci"] {
+        let problems = with(prefix).problems();
+        let problem = with_key(&problems, "keys.prefix");
+        assert!(problem.problem.contains("built-in"), "{prefix}: {problem:?}");
+        assert!(problem.remedy.contains("qwen-"));
+    }
+}
+
+#[test]
 fn production_without_a_mail_server_is_warned_of() {
     let warned = |case: Case| case.loaded().warnings.iter().any(|warning| warning.starts_with("SMTP_URL"));
     assert!(warned(production()) && !warned(Case::new()));

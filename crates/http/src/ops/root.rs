@@ -22,7 +22,13 @@ pub struct ServerInfo {
     /// `enabled` or `disabled`.
     #[schema(value_type = String, example = "enabled")]
     authentication: &'static str,
+    /// What whoever runs it should know; only where there is something.
+    #[schema(value_type = Option<String>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<&'static str>,
 }
+
+const DISABLED: &str = "authentication is disabled: whoever reaches this server may use it without a key";
 
 /// What this is
 ///
@@ -47,5 +53,6 @@ pub async fn root(state: Data<State>, request: HttpRequest) -> Result<HttpRespon
 pub(crate) fn shown(authentication_enabled: bool) -> HttpResponse {
     let authentication = if authentication_enabled { "enabled" } else { "disabled" };
     let version = env!("CARGO_PKG_VERSION");
-    HttpResponse::Ok().json(ServerInfo { name: "tollgate", version, authentication })
+    let warning = (!authentication_enabled).then_some(DISABLED);
+    HttpResponse::Ok().json(ServerInfo { name: "tollgate", version, authentication, warning })
 }
