@@ -40,11 +40,6 @@ pub struct Holder(pub Actor);
 #[derive(Debug)]
 pub struct KeyManager(pub Actor);
 
-/// A user who revokes keys: by access token, however often the user's keys are used to call; or by one of them, as a
-/// [`KeyManager`].
-#[derive(Debug)]
-pub struct KeyRevoker(pub Actor);
-
 /// A service that asks about its own callers' credentials, by a key with `keys:verify`; or an administrator, by access
 /// token. It asks for others, as often as they come: that is not bounded by what a user may call in a minute.
 #[derive(Debug)]
@@ -125,27 +120,6 @@ impl FromRequest for KeyManager {
     }
 }
 
-impl FromRequest for KeyRevoker {
-    type Error = Problem;
-    type Future = Extracting<Self>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let request = request.clone();
-        Box::pin(async move {
-            let state = state_of(&request)?;
-            let caller = recognised(&request, state).await?;
-            let (user, now) = (caller.user(), state.clock.now());
-            match &caller {
-                Caller::Session(_) => state.management.admit_revocation(user, now)?,
-                Caller::Key(_) => state.management.admit(user, now)?,
-            }
-            let actor = caller.into_actor();
-            actor.require(Permission::KeysManage)?;
-            Ok(Self(actor))
-        })
-    }
-}
-
 impl FromRequest for KeyVerifier {
     type Error = Problem;
     type Future = Extracting<Self>;
@@ -204,7 +178,11 @@ impl Caller {
 async fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
     let state = state_of(request)?;
     let caller = recognised(request, state).await?;
-    state.management.admit(caller.user(), state.clock.now())?;
+    let (user, now) = (caller.user(), state.clock.now());
+    match &caller {
+        Caller::Session(_) => state.management.admit(user, now)?,
+        Caller::Key(_) => state.management.admit_by_key(user, now)?,
+    }
     Ok(caller)
 }
 

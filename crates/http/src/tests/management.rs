@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use secrecy::ExposeSecret;
+use tollgate_accounts::{Actor, Client, key::KeyWish};
 use tollgate_domain::{Clock, Permissions};
 
 use super::{house::House, *};
@@ -65,4 +66,46 @@ async fn what_shows_the_user_otherwise_than_by_a_header_counts_too() {
     }
     let refused = open().await;
     assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (429, "60"));
+}
+
+#[actix_web::test]
+async fn who_has_stolen_a_key_does_not_keep_its_owner_from_revoking_it() {
+    let mut house = House::new();
+    let logged_in = house.user("ann@example.com");
+    let owner = Actor { user: Arc::clone(&logged_in.user), key: None, client: Client::default() };
+    let wish = KeyWish { name: "stolen".into(), ..KeyWish::default() };
+    let stolen = house.state.accounts.create_key(&owner, &wish).unwrap();
+    house.state.management = Arc::new(ManagementCalls::new(2));
+
+    let by_thief = || house.with("GET", "/api/v1/keys", stolen.secret.expose());
+    for _ in 0..2 {
+        assert_eq!(by_thief().await.status, 403);
+    }
+    assert_eq!(by_thief().await.status, 429);
+    let token = house::access(&logged_in);
+    assert_eq!(house.with("GET", "/api/v1/keys", token).await.status, 200);
+    let path = format!("/api/v1/keys/{}", stolen.key.id);
+    assert_eq!(house.with("DELETE", &path, token).await.status, 204);
+    assert_eq!(by_thief().await.status, 401);
+    assert_eq!(house.with("GET", "/api/v1/keys", token).await.status, 429);
+}
+
+#[actix_web::test]
+async fn a_key_ends_itself_however_often_it_was_used_to_call() {
+    let mut house = House::new();
+    let logged_in = house.user("ann@example.com");
+    let owner = Actor { user: Arc::clone(&logged_in.user), key: None, client: Client::default() };
+    let elsewhere = Some(vec!["198.51.100.0/24".into()]);
+    let wish = KeyWish { name: "leaked".into(), allowed_ips: elsewhere, ..KeyWish::default() };
+    let leaked = house.state.accounts.create_key(&owner, &wish).unwrap();
+    house.state.management = Arc::new(ManagementCalls::new(1));
+    let call = |method, path| house.with(method, path, leaked.secret.expose());
+    // From where it may not be used, it uses nothing up either.
+    for _ in 0..2 {
+        let refused = call("GET", "/api/v1/keys").await;
+        assert_eq!((refused.status.as_u16(), &refused.json()["code"]), (403, &json!("ip_not_allowed")));
+    }
+    assert_eq!(call("POST", "/api/v1/keys/self/revoke").await.status, 204);
+    let over = call("POST", "/api/v1/keys/self/revoke").await;
+    assert_eq!((over.status.as_u16(), &over.json()["code"]), (401, &json!("key_revoked")));
 }
