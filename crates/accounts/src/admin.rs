@@ -2,6 +2,7 @@
 //! Whoever calls these has checked that the caller administers.
 
 mod create;
+mod find;
 mod switch;
 
 use std::collections::HashMap;
@@ -18,11 +19,6 @@ use crate::{Accounts, AccountsError, By, field::Faults};
 
 pub use create::{NewAdmin, ProvisionWish, Provisioned};
 pub use switch::UserOrKey;
-
-/// The most ids that are looked at for a prefix: two already make it ambiguous.
-const PREFIX_MATCHES: u32 = 2;
-/// The least digits of an id's prefix.
-const MIN_PREFIX_DIGITS: usize = 4;
 
 /// A change to a field that can also be taken away: `None` leaves it, `Some(None)` takes it away.
 pub type Change<T> = Option<Option<T>>;
@@ -180,23 +176,6 @@ impl Accounts {
     /// [`AccountsError::NotFound`], or the store's.
     pub fn revoke_any_key(&self, by: &By, id: KeyId, descendants: bool) -> Result<ApiKey, AccountsError> {
         self.revoke(by, id, None, descendants)
-    }
-
-    /// The one key whose id begins with `prefix` (hyphens are passed over).
-    ///
-    /// # Errors
-    /// [`AccountsError::NotFound`] where none does, [`AccountsError::AmbiguousPrefix`] where several do,
-    /// or the store's.
-    pub fn find_key(&self, prefix: &str) -> Result<KeyId, AccountsError> {
-        let digits: String = prefix.trim().chars().filter(|c| *c != '-').collect::<String>().to_lowercase();
-        if digits.len() < MIN_PREFIX_DIGITS || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return Err(AccountsError::NotFound("key"));
-        }
-        match *self.stores.keys.ids_by_prefix(&digits, PREFIX_MATCHES)? {
-            [] => Err(AccountsError::NotFound("key")),
-            [id] => Ok(id),
-            _ => Err(AccountsError::AmbiguousPrefix(digits)),
-        }
     }
 }
 

@@ -200,9 +200,6 @@ pub enum AccountsError {
     /// It is not there, or not the caller's.
     #[error("there is no such {0}")]
     NotFound(&'static str),
-    /// More than one id begins so.
-    #[error("more than one key id begins with `{0}`: give more of it")]
-    AmbiguousPrefix(String),
     /// A call with the same `Idempotency-Key` is under way.
     #[error("a call with this Idempotency-Key is still under way: ask again in a moment")]
     IdempotencyInProgress,

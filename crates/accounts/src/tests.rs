@@ -6,6 +6,7 @@ mod attempt;
 mod audit;
 mod device;
 mod external;
+mod idempotency;
 mod import;
 mod key;
 mod known_and_unknown;
@@ -415,16 +416,44 @@ fn a_key_finds_its_user_or_makes_it() {
 fn keys_are_found_by_the_beginning_of_their_id() {
     on_each(|house| {
         let ann = house.register("ann@example.com");
+        let found = |prefix: &str| -> Vec<_> {
+            let (keys, _) = house.accounts.keys_like(prefix, 10, 7).unwrap();
+            keys.iter().map(|listed| listed.key.id).collect()
+        };
         let id = ann.key.id.to_string();
-        assert_eq!(house.accounts.find_key(&id).unwrap(), ann.key.id);
-        assert_eq!(house.accounts.find_key(&id[..20].to_uppercase()).unwrap(), ann.key.id);
-        for unknown in ["", "ffff", "xyz1", &id[..3]] {
-            assert!(matches!(house.accounts.find_key(unknown), Err(AccountsError::NotFound("key"))));
+        assert_eq!(found(&id), [ann.key.id]);
+        assert_eq!(found(&id[..20].to_uppercase()), [ann.key.id]);
+        assert_eq!(found(&format!("{}-{}", &id[..8], &id[8..12])), [ann.key.id]);
+        assert_eq!(found("ffff"), []);
+        for no_id in ["", "-", "xyz1", &format!("{id}0")] {
+            let refused = house.accounts.keys_like(no_id, 10, 7);
+            assert!(matches!(refused, Err(AccountsError::Invalid(_))), "{no_id}");
         }
-        // Made in the same millisecond: the time is the same, the rest is not.
-        house.accounts.create_key(&house.actor(&ann.user, None), &named("twin")).unwrap();
-        let ambiguous = house.accounts.find_key(&id[..12]);
-        assert!(matches!(ambiguous, Err(AccountsError::AmbiguousPrefix(_))), "{ambiguous:?}");
+        // Made in the same millisecond: the time is the same, the rest is not. Revoked ones are found as well.
+        let twin = house.accounts.create_key(&house.actor(&ann.user, None), &named("twin")).unwrap();
         house.accounts.revoke_any_key(&By::program(), ann.key.id, false).unwrap();
+        let mut both = [ann.key.id, twin.key.id];
+        both.sort();
+        assert_eq!(found(&id[..12]), both);
+        assert_eq!(house.accounts.keys_like(&id[..12], 1, 7).unwrap().0.len(), 1);
+    });
+}
+
+#[test]
+fn users_are_found_by_external_id_then_id_then_address() {
+    on_each(|house| {
+        let ann = house.register("ann@example.com").user;
+        let id = ann.id.to_string();
+        let named = |given: &str| house.accounts.user_named(given).unwrap().map(|user| user.id);
+        assert_eq!(named(&format!(" {id}\n")), Some(ann.id));
+        assert_eq!(named("ANN@example.com"), Some(ann.id));
+        assert_eq!(named("ann"), None);
+        assert_eq!(named(""), None);
+        // Another system's id that looks like Ann's, or like her address.
+        for external in [&id, "ann@example.com"] {
+            let wish = ProvisionWish { external_id: Some(external.to_owned()), ..ProvisionWish::default() };
+            let other = house.accounts.provision(&By::program(), &wish).unwrap().user;
+            assert_eq!(named(external), Some(other.id));
+        }
     });
 }

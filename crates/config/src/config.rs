@@ -156,7 +156,7 @@ fn read(root: &mut Section<'_, '_>, working_dir: &Path) -> Config {
     let default_provider = model::default_provider(root, &providers);
     let config = Config {
         secrets: secrets::read(root, production),
-        admin: root.section("admin", |section| Admin { token: section.secret(("token", "TOLLGATE_TOKEN")) }),
+        admin: admin(root),
         tokens: account::tokens(root),
         lockout: account::lockout(root),
         password: account::password(root, production),
@@ -189,8 +189,16 @@ fn read(root: &mut Section<'_, '_>, working_dir: &Path) -> Config {
     config
 }
 
+/// What is read alone where a command works over the API.
+pub(crate) fn admin(root: &mut Section<'_, '_>) -> Admin {
+    root.section("admin", |section| Admin { token: section.secret(("token", "TOLLGATE_TOKEN")) })
+}
+
 /// The file that was named, else `config.yaml` where there is one.
-fn read_file(sources: &Sources, variables: &Variables) -> Result<Option<(PathBuf, Node)>, Problem> {
+pub(crate) fn read_file(
+    sources: &Sources,
+    variables: &Variables,
+) -> Result<Option<(PathBuf, Node)>, Problem> {
     let by_variable = || variables.get("TOLLGATE_CONFIG").map(|(path, _)| PathBuf::from(path));
     let named = sources.file.clone().or_else(by_variable);
     let path = sources.working_dir.join(named.as_deref().unwrap_or(Path::new(DEFAULT_FILE)));

@@ -6,3 +6,4 @@ mod loading;
 mod problems;
 mod secrets;
 mod support;
+mod token;

@@ -77,8 +77,7 @@ impl From<AccountsError> for Problem {
             | AccountsError::SecondFactorOn
             | AccountsError::SecondFactorOff
             | AccountsError::SecondFactorNotSetUp
-            | AccountsError::KeyRevoked
-            | AccountsError::AmbiguousPrefix(_) => Self::new(StatusCode::CONFLICT, "conflict", said),
+            | AccountsError::KeyRevoked => Self::new(StatusCode::CONFLICT, "conflict", said),
             AccountsError::IdempotencyInProgress => {
                 Self::new(StatusCode::CONFLICT, "idempotency_in_progress", said).retry_after(RETRY_TWIN_AFTER)
             }

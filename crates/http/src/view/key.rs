@@ -96,6 +96,8 @@ pub struct KeysView {
 pub struct ProvisionedView {
     /// Whose it is.
     user: UserView,
+    /// Whether the user was made with it.
+    is_new_user: bool,
     /// Its id once more.
     key_id: String,
     #[serde(flatten)]
@@ -177,6 +179,7 @@ impl ProvisionedView {
         let created = CreatedKey { key: made.key, secret: made.secret };
         Self {
             user: UserView::new(&made.user, now),
+            is_new_user: made.is_new_user,
             key_id: created.key.id.to_string(),
             created: CreatedKeyView::new(&created, now),
         }
@@ -184,6 +187,11 @@ impl ProvisionedView {
 }
 
 impl AllKeysView {
+    /// Keys that are no page of a list, with what each did.
+    pub fn whole(keys: Vec<ListedKey>, totals: &HashMap<KeyId, KeyTotals>, now: Time) -> Self {
+        Self::new(&Page { items: keys, next: None }, totals, now)
+    }
+
     /// A page of a list, with what each key did.
     pub fn new(page: &Page<ListedKey>, totals: &HashMap<KeyId, KeyTotals>, now: Time) -> Self {
         let view = |listed: &ListedKey| {
