@@ -7,8 +7,8 @@ mod devices;
 mod forgeries;
 mod head;
 mod house;
-#[cfg(target_os = "linux")]
 mod idempotency;
+#[cfg(target_os = "linux")]
 mod listen;
 mod mails;
 mod management;
@@ -17,6 +17,7 @@ mod pages;
 mod passwords;
 mod second_factor;
 mod sessions;
+mod verify;
 mod waiting;
 
 use actix_web::{
