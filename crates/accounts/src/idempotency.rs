@@ -153,7 +153,7 @@ impl Accounts {
         Ok(forgotten)
     }
 
-    fn new_run(&self, call: &KeyedCall, by: &By, user: UserId, now: Time) -> NewRun {
+    pub(crate) fn new_run(&self, call: &KeyedCall, by: &By, user: UserId, now: Time) -> NewRun {
         let KeyedCall { key, method, path, query, body } = call;
         let caller = by.actor.to_string();
         let named = [&caller, method, path, key].map(|part| part.as_bytes());
