@@ -17,7 +17,7 @@ const TABLES: [&str; 2] = ["divv_api_keys", "api_keys"];
 
 /// Imports the keys and tells what became of them.
 pub fn run(accounts: &Accounts, here: &Url, flags: ImportFrom, json: bool) -> Result<(), AdminError> {
-    let how = How { dry_run: flags.dry_run, pauses: matches!(here, Url::Sqlite(_)), json };
+    let how = How { dry_run: flags.dry_run, pauses: matches!(here, Url::Sqlite(_)) && !flags.dry_run, json };
     let source = flags.source(here, &TABLES)?;
     let tables = Tables { needed: &["key_hash"], wanted: KEY_COLUMNS };
     let take = |batch: &[Record]| Ok(accounts.import_keys(&By::program(), batch, how.dry_run)?);

@@ -17,7 +17,7 @@ const TABLES: [&str; 1] = ["users"];
 
 /// Imports the users and tells what became of them.
 pub fn run(accounts: &Accounts, here: &Url, flags: ImportFrom, json: bool) -> Result<(), AdminError> {
-    let how = How { dry_run: flags.dry_run, pauses: matches!(here, Url::Sqlite(_)), json };
+    let how = How { dry_run: flags.dry_run, pauses: matches!(here, Url::Sqlite(_)) && !flags.dry_run, json };
     let source = flags.source(here, &TABLES)?;
     let tables = Tables { needed: &["email"], wanted: USER_COLUMNS };
     let take = |batch: &[Record]| Ok(accounts.import_users(&By::program(), batch, how.dry_run)?);
