@@ -38,6 +38,8 @@ LOOKING = 0.02
 CONFIG = """
 address_limits: {unknown_keys: 1000000000000}
 management_limits: {per_minute: 1000000000000}
+tiers:
+  enterprise: {minute: 1000000000000, hour: 1000000000000, day: 1000000000000, monthly_tokens: 1000000000000}
 logging: {level: warn}
 """
 NAMES = "id,key_hash,key_prefix,user_id,name,email,tier,permissions,is_active,created_at,last_used\r\n"
