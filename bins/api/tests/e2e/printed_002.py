@@ -410,6 +410,8 @@ class Commands(Printed):
                 "Pro Account Keyexpired": False,
             },
         )
+        active = {name for name, row in rows.items() if row["is_active"]}
+        self.assertEqual(active, {"Production API Keyactive", "Pro Account Keyexpired"})
         row = rows["Production API Keyactive"]
         self.assertEqual((row["user_id"], row["request_count"]), (user, 1))
         self.assertTrue(row["last_used_at"] and row["updated_at"] and row["created_at"])
