@@ -90,6 +90,7 @@ KEY = re.compile(r"sk_live_tg_[0-9A-Za-z]+")
 # A day, and a time of day after it.
 DAY, MINUTE = r"\d{4}-\d\d-\d\d", r"\d{4}-\d\d-\d\d \d\d:\d\d"
 HERE = "qwen-YOUR_API_KEY_HERE"
+LEGACY = "V2C-8UkDpfeuisiWxMCkf-5cFpY9zvRxy5MoZ47PVLY"
 
 
 class Commands(Printed):
@@ -314,18 +315,37 @@ class Commands(Printed):
 class Configured(Printed):
     """The printed `config.yaml`."""
 
-    config = """# config.yaml
+    config = """
+# config.yaml
 authentication:
   enabled: true
+  api_keys:
+    # Legacy keys (for backward compatibility)
+    "V2C-8UkDpfeuisiWxMCkf-5cFpY9zvRxy5MoZ47PVLY":
+      name: "Continue/Roo Code"
+      permissions: ["chat", "code_generation"]
+      rate_limit: 100
   default_permissions: ["chat"]
+
 performance:
   max_concurrent_requests: 10
   request_timeout: 300
   enable_caching: true
   cache_size: 100
+
 logging:
   level: "DEBUG"
 """
+
+    def test_the_legacy_key(self):
+        status, headers, answer = self.curl(CHAT.replace(HERE, LEGACY))
+        self.assertEqual(status, 200, answer)
+        self.assertEqual(headers["x-ratelimit-limit-hour"], "100")
+        [key] = [row for row in self.rows(self.shell("python3 api_key_manager.py list")) if row[1].startswith("Continue")]
+        self.assertEqual((key[1], key[3]), ("Continue/Roo Code", "yes"))
+        shown = self.server.installation.admin("config", "show")
+        self.assertNotIn(LEGACY, shown.said)
+        self.assertNotIn(LEGACY, self.server.log())
 
     def test_default_permissions(self):
         said = self.shell(CREATE)
