@@ -142,6 +142,25 @@ fn many_lines_come_in_batches() {
     });
 }
 
+#[test]
+fn a_report_names_the_first_of_many_faults_and_counts_the_rest() {
+    on_each_database(|site| {
+        // A value over two lines, and a file without the one column that is needed.
+        let mut file = String::from("user_id,metadata\r\nuser_1,\"{\"\"a\"\":\r\n1}\"\r\n");
+        for number in 0..1_100 {
+            write!(file, "user_{number},\r\n").unwrap();
+        }
+        let (code, report) = import(site, &["migrate"], "keys.csv", &file);
+        assert_eq!((code, counts(&report)), (1, [0, 0, 0, 1_101]));
+        let reasons = report["reasons"].as_array().unwrap();
+        let lines: Vec<_> = reasons.iter().map(|one| one["line"].as_u64().unwrap()).collect();
+        assert_eq!(lines, std::iter::once(2).chain(4..1_003).collect::<Vec<_>>());
+        assert!(reasons.iter().all(|one| text(one, "/reason").starts_with("key_hash must be")), "{report}");
+        let said = site.run(&["migrate", "--file", "keys.csv"]).ended(1);
+        assert!(said.contains("and 101 more") && said.contains("1101 keys were skipped"), "{said}");
+    });
+}
+
 /// A table as the older systems made it.
 const TABLE: &str = "CREATE TABLE SCHEMAdivv_api_keys (id VARCHAR(36) PRIMARY KEY, key_hash VARCHAR(64), \
     key_prefix VARCHAR(20), user_id VARCHAR(255), name VARCHAR(255), tier VARCHAR(50), is_active BOOLEAN, \

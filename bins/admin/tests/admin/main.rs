@@ -7,6 +7,7 @@ mod db;
 mod import;
 mod key_life;
 mod keys;
+mod lists;
 mod support;
 mod terminal;
 mod users;
