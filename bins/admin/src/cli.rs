@@ -20,13 +20,16 @@ pub type Metadata = serde_json::Map<String, serde_json::Value>;
 const PASSWORD_FLAG: &str = "--password";
 
 /// Administers a Tollgate installation: its keys, users, database and configuration. It reads the same
-/// configuration and uses the same database as the server, and may run beside it.
+/// configuration and uses the same database as the server, and may run beside it; with --server it needs neither.
 #[derive(Debug, Parser)]
 #[command(name = "tollgate-admin", version, propagate_version = true, arg_required_else_help = true)]
 pub struct Cli {
     /// The configuration file, in place of config.yaml in the working directory
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Works over the API of this server in place of the database, with the token in TOLLGATE_TOKEN
+    #[arg(long, global = true, value_name = "URL")]
+    pub server: Option<String>,
     /// Prints JSON for programs, as the API answers
     #[arg(long, global = true)]
     pub json: bool,

@@ -7,6 +7,8 @@ use tollgate_config::Problems;
 use tollgate_persistence::OpenError;
 use tollgate_store::StoreError;
 
+use crate::{output, server::ServerError};
+
 /// The exit code of a command line or a configuration that is wrong.
 pub const USAGE: u8 = 2;
 /// The exit code of everything else that went wrong.
@@ -121,6 +123,12 @@ pub enum AdminError {
         /// Of what.
         what: &'static str,
     },
+    /// A server did not do what it was asked.
+    #[error("{0}")]
+    Server(#[from] ServerError),
+    /// A server's list does not end.
+    #[error("the server's list goes in a circle: not all of it was shown")]
+    EndlessList,
     /// Standard output does not take the result.
     #[error("the output could not be written: {0}")]
     Output(io::Error),
@@ -152,12 +160,7 @@ impl From<StoreError> for AdminError {
 fn refusal(error: &AccountsError) -> String {
     match error {
         AccountsError::Invalid(faults) => {
-            let mut text = "the command line cannot be taken:".to_owned();
-            for fault in faults {
-                let flag = fault.field.replace('_', "-");
-                let _infallible = write!(text, "\n  --{flag} {}", fault.message);
-            }
-            text
+            named_by_flags(faults.iter().map(|fault| (fault.field, fault.message.as_str())))
         }
         AccountsError::EmailTaken => {
             "another user has this email address: leave it out, or give that user's id".to_owned()
@@ -170,6 +173,19 @@ fn refusal(error: &AccountsError) -> String {
         }
         other => other.to_string(),
     }
+}
+
+/// What is wrong with fields, each named by its flag.
+pub fn named_by_flags<'a>(faults: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    let mut text = "the command line cannot be taken:".to_owned();
+    for (field, message) in faults {
+        let flag = match field {
+            "key_name" => "name".to_owned(),
+            field => output::printable(field).replace('_', "-"),
+        };
+        let _infallible = write!(text, "\n  --{flag} {}", output::printable(message));
+    }
+    text
 }
 
 fn with_causes(error: &dyn Error) -> String {

@@ -1,4 +1,4 @@
-//! The administrator's command line: the same configuration and the same database as the server's.
+//! The administrator's command line: on the same configuration and database as the server's, or over its API.
 
 mod cli;
 mod commands;
@@ -6,10 +6,12 @@ mod confirm;
 mod error;
 mod find;
 mod import;
+mod installation;
 mod json;
 mod output;
 mod password;
 mod progress;
+mod server;
 mod table;
 mod wire;
 

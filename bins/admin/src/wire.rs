@@ -6,14 +6,19 @@ use chrono::TimeDelta;
 use secrecy::ExposeSecret;
 use tollgate_accounts::{Accounts, AccountsError, AccountsSettings, AttemptLimits, RegistrationPolicy};
 use tollgate_config::{
-    Config, DatabaseUrl, Loaded, RegistrationMode, Sources, ensure_secrets,
+    Config, DatabaseUrl, Loaded, RegistrationMode, Sources, Token, ensure_secrets,
     system::{OsRandomness, SystemClock},
 };
 use tollgate_domain::{Clock, Pepper};
 use tollgate_persistence::{Check, Db, OpenError, OutsideHead, Settings, Url};
 use tollgate_store::Directory;
 
-use crate::{error::AdminError, output};
+use crate::{
+    error::AdminError,
+    installation::{Here, There},
+    output,
+    server::{Address, NotAnAddress, Server},
+};
 
 /// Bytes for remembering records: a command looks at each only once.
 const MEMORY_BYTES: usize = 0;
@@ -38,7 +43,7 @@ pub fn configuration(file: Option<PathBuf>) -> Result<Loaded, AdminError> {
 /// # Errors
 /// [`AdminError::Configuration`] where secrets cannot be had, [`AdminError::Open`] where the database
 /// cannot.
-pub fn accounts(mut loaded: Loaded) -> Result<Accounts, AdminError> {
+pub fn here(mut loaded: Loaded) -> Result<Here, AdminError> {
     for created in ensure_secrets(&mut loaded)? {
         output::note(&format_args!(
             "{} was generated and is kept in {}",
@@ -56,7 +61,39 @@ pub fn accounts(mut loaded: Loaded) -> Result<Accounts, AdminError> {
     };
     let db = Db::open(&settings, Arc::clone(&directory) as _, Arc::clone(&clock))?;
     let random = Arc::new(OsRandomness);
-    Ok(Accounts::new(settings_of_accounts(&config)?, db.stores(), directory, clock, random)?)
+    let settings = settings_of_accounts(&config)?;
+    Ok(Here { accounts: Accounts::new(settings, db.stores(), directory, clock, random)? })
+}
+
+/// The installation that the server at `address` answers for. Of the configuration here the token is read and nothing
+/// else: where this runs need be no installation.
+///
+/// # Errors
+/// [`AdminError::Usage`] for a bad address or token, or where there is no token; [`AdminError::Configuration`] where it
+/// cannot be read.
+pub fn there(file: Option<PathBuf>, address: &str) -> Result<There, AdminError> {
+    let wrong = |error: &dyn std::fmt::Display| AdminError::Usage(error.to_string());
+    let address: Address = address.parse().map_err(|error: NotAnAddress| wrong(&error))?;
+    let sources = Sources::from_process(file).map_err(AdminError::WorkingDirectory)?;
+    let Token { token, warnings } = tollgate_config::load_token(&sources)?;
+    for warning in &warnings {
+        output::note(&format_args!("warning: {warning}"));
+    }
+    let token = token.ok_or_else(|| {
+        wrong(
+            &"--server needs TOLLGATE_TOKEN: set it to an API key that holds `admin`, or to an access token of an \
+              administrator",
+        )
+    })?;
+    if address.is_exposed() {
+        output::note(&format_args!(
+            "warning: {address} is not encrypted: who is on the way can read the token, and take it"
+        ));
+    }
+    let server = Server::new(address, &token).map_err(|_invalid| {
+        wrong(&"TOLLGATE_TOKEN has characters that no token has: is it the whole key, and nothing else?")
+    })?;
+    Ok(There { server, clock: Arc::new(SystemClock::start()) })
 }
 
 /// Where the server keeps the head of the audit log outside the database.

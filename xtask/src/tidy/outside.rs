@@ -46,8 +46,14 @@ const RESERVED: &[Reserved] = &[
         only: &["providers", "notify", "identity", "polar", "client", "testkit"],
         remedy: "calls to others go through a port, such as `gate::Upstream`",
     },
+    // The administrator's program calls one server at a time, and has no runtime otherwise.
     Reserved {
-        outside: &["awc", "reqwest", "ureq"],
+        outside: &["ureq"],
+        only: &["admin"],
+        remedy: "use hyper-util as `providers` does: what serves others must not block",
+    },
+    Reserved {
+        outside: &["awc", "reqwest"],
         only: &[],
         remedy: "use hyper-util as `providers` does; in tests name it under [dev-dependencies]",
     },

@@ -1,24 +1,24 @@
 //! `create`: a key for somebody, and the somebody where needed.
 
-use tollgate_accounts::{
-    Accounts, By,
-    admin::{ProvisionWish, Provisioned},
-};
-use tollgate_domain::{LimitOverrides, limit::KeyLimits};
+use tollgate_accounts::admin::ProvisionWish;
+use tollgate_domain::LimitOverrides;
 
 use crate::{
     cli::{Create, Grant, Metadata},
     error::AdminError,
-    find::called,
-    json::{self, ProvisionedView},
+    installation::Installation,
+    json::{
+        self,
+        answer::Answer,
+        key::{KeyView, ProvisionedView},
+    },
     output,
     table::{self, NOTHING, thousands},
 };
 
 /// Makes the key and prints it, this once.
-pub fn run(accounts: &Accounts, flags: Create, json: bool) -> Result<(), AdminError> {
-    let made = accounts.provision(&By::program(), &wish(flags))?;
-    print(accounts, &made, json)
+pub fn run(at: &dyn Installation, flags: Create, json: bool) -> Result<(), AdminError> {
+    print(&at.provision(&wish(flags))?, json)
 }
 
 fn wish(flags: Create) -> ProvisionWish {
@@ -59,31 +59,31 @@ pub fn granted(grant: Grant, mut notes: Metadata) -> ProvisionWish {
 }
 
 /// Prints a key with its secret.
-pub fn print(accounts: &Accounts, made: &Provisioned, json: bool) -> Result<(), AdminError> {
+pub fn print(made: &Answer<ProvisionedView>, json: bool) -> Result<(), AdminError> {
     if json {
-        return json::print(&ProvisionedView::new(made, accounts.clock.now()));
+        return json::print(made);
     }
-    let Provisioned { user, is_new_user, key, secret } = made;
-    let known = if *is_new_user { "new" } else { "known before" };
+    let view = &made.view;
+    let (key, user) = (&view.key, &view.made.user);
+    let known = if view.made.is_new_user { "new" } else { "known before" };
     output::line(&"The API key was made.\n")?;
     output::details(&[
-        ("API key", secret.expose().to_owned()),
+        ("API key", view.secret().to_owned()),
         ("Key ID", key.id.to_string()),
         ("Name", key.name.clone()),
-        ("User", format!("{} ({known})", called(user))),
+        ("User", format!("{} ({known})", user.called())),
         ("User ID", user.id.to_string()),
-        ("Tier", key.limits.tier.unwrap_or(user.tier).to_string()),
-        ("Permissions", key.permissions.to_text()),
-        ("Own limits", limits(&key.limits)),
+        ("Tier", key.tier.as_ref().unwrap_or(&user.subscription).clone()),
+        ("Permissions", key.permissions.join(",")),
+        ("Own limits", limits(key)),
         ("Expires", key.expires_at.map_or_else(|| "never".to_owned(), table::minute)),
-        ("Notes", key.metadata.clone()),
+        ("Notes", key.metadata.get().to_owned()),
     ])?;
     output::line(&"\nWARNING: keep the API key now. It is shown this once and cannot be shown again.")
 }
 
-fn limits(limits: &KeyLimits) -> String {
-    let windows =
-        [("minute", limits.limits.minute), ("hour", limits.limits.hour), ("day", limits.limits.day)];
+fn limits(key: &KeyView) -> String {
+    let windows = [("minute", key.minute_limit), ("hour", key.hourly_limit), ("day", key.daily_limit)];
     let given: Vec<_> = windows
         .into_iter()
         .filter_map(|(window, limit)| limit.map(|limit| format!("{} per {window}", thousands(limit))))

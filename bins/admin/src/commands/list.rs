@@ -1,22 +1,16 @@
 //! `list`: everybody's keys, newest first.
 
-use std::{collections::HashMap, io};
-
-use tollgate_accounts::Accounts;
-use tollgate_domain::{Email, KeyId, Time, UserId};
-use tollgate_store::{KeyTotals, ListedKey, PageRequest, page::MAX_PAGE};
+use std::io;
 
 use crate::{
     cli::List,
     error::AdminError,
     find,
-    json::{self, ListedKeyView},
+    installation::{Installation, KeysAsked, Place, each_page},
+    json::{self, answer::Answer, key::ListedKeyView},
     output,
     table::{self, Column, NOTHING, Table, number, text, thousands},
 };
-
-/// Days of the sums.
-const DAYS: i64 = 7;
 
 const COLUMNS: &[Column] = &[
     text("Key ID"),
@@ -30,60 +24,33 @@ const COLUMNS: &[Column] = &[
 ];
 
 /// Prints the keys page by page.
-pub fn run(accounts: &Accounts, flags: &List, json: bool) -> Result<(), AdminError> {
-    let user = flags.user_id.as_deref().map(|given| find::user(accounts, given)).transpose()?;
-    let user = user.map(|user| user.id);
-    let now = accounts.clock.now();
+pub fn run(at: &dyn Installation, flags: &List, json: bool) -> Result<(), AdminError> {
+    let user = flags.user_id.as_deref().map(|given| find::user(at, given)).transpose()?;
+    let asked = KeysAsked { user: user.map(|user| user.view.id), include_inactive: flags.include_inactive };
+    let page = |place: Place<'_>| at.keys(&asked, place);
     output::until_hung_up(if json {
         let mut list = json::List::begin(io::stdout().lock(), "keys")?;
-        each_page(accounts, user, flags.include_inactive, |keys, totals| {
-            keys.iter().try_for_each(|key| list.item(&ListedKeyView::new(key, of(totals, key), now)))
-        })
-        .and_then(|()| list.end())
+        each_page(None, page, |keys| keys.iter().try_for_each(|key| list.item(key))).and_then(|()| list.end())
     } else {
         let mut table = Table::on_stdout(COLUMNS);
-        each_page(accounts, user, flags.include_inactive, |keys, totals| {
-            table.page(&keys.iter().map(|key| row(key, of(totals, key), now)).collect::<Vec<_>>())
-        })
-        .and_then(|()| table.end())
+        each_page(None, page, |keys| table.page(&keys.iter().map(row).collect::<Vec<_>>()))
+            .and_then(|()| table.end())
     })
 }
 
-/// Each page is older than the one before, so the pages come to an end.
-fn each_page(
-    accounts: &Accounts,
-    user: Option<UserId>,
-    include_inactive: bool,
-    mut print: impl FnMut(&[ListedKey], &HashMap<KeyId, KeyTotals>) -> Result<(), AdminError>,
-) -> Result<(), AdminError> {
-    let mut request = PageRequest { limit: MAX_PAGE, after: None };
-    loop {
-        let (page, totals) = accounts.list_all_keys(user, include_inactive, &request, DAYS)?;
-        print(&page.items, &totals)?;
-        request.after = page.next;
-        if page.next.is_none() {
-            return Ok(());
-        }
-    }
-}
-
-fn of(totals: &HashMap<KeyId, KeyTotals>, listed: &ListedKey) -> KeyTotals {
-    totals.get(&listed.key.id).copied().unwrap_or_default()
-}
-
-fn row(listed: &ListedKey, totals: KeyTotals, now: Time) -> Vec<String> {
-    let key = &listed.key;
+fn row(listed: &Answer<ListedKeyView>) -> Vec<String> {
+    let ListedKeyView { key, beside } = &listed.view;
     vec![
         key.id.to_string(),
         key.name.clone(),
-        listed.owner_email.as_ref().map_or_else(|| NOTHING.to_owned(), Email::to_string),
-        match key.status(now) {
+        beside.email.clone().unwrap_or_else(|| NOTHING.to_owned()),
+        match key.status.as_str() {
             "active" => "yes".to_owned(),
             why_not => format!("no ({why_not})"),
         },
         table::day(key.created_at),
-        listed.last_used_at.map_or_else(|| "never".to_owned(), table::minute),
-        thousands(totals.requests),
-        thousands(totals.tokens),
+        key.last_used_at.map_or_else(|| "never".to_owned(), table::minute),
+        thousands(beside.requests_7d),
+        thousands(beside.tokens_7d),
     ]
 }

@@ -1,18 +1,20 @@
 //! `rotate`: another secret for a key.
 
-use tollgate_accounts::{Accounts, By};
+use tollgate_accounts::By;
 
 use crate::{
     cli::Rotate,
     error::AdminError,
     find,
-    json::{self, RotatedView},
+    installation::Here,
+    json::{self, key::RotatedView},
     output, table,
 };
 
 /// Gives the key another secret and prints it, this once.
-pub fn run(accounts: &Accounts, flags: &Rotate, json: bool) -> Result<(), AdminError> {
-    let id = find::key(accounts, &flags.key_id)?;
+pub fn run(here: &Here, flags: &Rotate, json: bool) -> Result<(), AdminError> {
+    let id = find::key(here, &flags.key_id)?.view.key.id;
+    let accounts = &here.accounts;
     let rotated = accounts.rotate_any_key(&By::program(), id, flags.grace_period_seconds)?;
     let now = accounts.clock.now();
     if json {

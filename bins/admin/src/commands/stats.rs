@@ -1,23 +1,22 @@
 //! `stats`: what a key was used for.
 
-use std::io;
-
-use chrono::{NaiveDate, TimeDelta};
-use tollgate_accounts::{Accounts, AccountsError};
-use tollgate_domain::{Time, latency::percentile, quota::QuotaState};
-use tollgate_store::{ListedKey, Stats, Totals, UsageScope};
+use chrono::TimeDelta;
+use tollgate_domain::Time;
 
 use crate::{
     cli::StatsOf,
     error::AdminError,
     find,
-    json::{self, stats::StatsView},
+    installation::Installation,
+    json::{
+        self,
+        key::KeyView,
+        stats::{Group, StatsView},
+    },
     output,
     table::{self, Column, NOTHING, Table, number, text, thousands},
 };
 
-/// Sums are kept by quarter-hour: the running one is asked for as a whole.
-const QUARTER: TimeDelta = TimeDelta::minutes(15);
 /// Characters of the longest bar.
 const BAR: u64 = 30;
 
@@ -33,49 +32,42 @@ const GROUPS: &[Column] =
     &[text("Name"), number("Requests"), number("Failed"), number("Tokens"), number("Cost (USD)")];
 
 /// Prints the sums of the last days, as they were last summed.
-pub fn run(accounts: &Accounts, flags: &StatsOf, json: bool) -> Result<(), AdminError> {
-    let id = find::key(accounts, &flags.key_id)?;
-    let listed = accounts.stores.keys.by_id(id)?.ok_or(AccountsError::NotFound("key"))?;
-    let key = &listed.key;
-    let user = accounts.stores.users.by_id(key.user_id)?.ok_or(AccountsError::NotFound("user"))?;
-    let now = accounts.clock.now();
-    let from = now - TimeDelta::days(flags.days.into());
-    let scope = UsageScope { user: Some(key.user_id), key: Some(key.id), environment: Some(key.environment) };
-    let stats = accounts.stores.usage.stats(&scope, from, now + QUARTER)?;
-    let quota = accounts.quota(&user, key.environment)?;
+pub fn run(at: &dyn Installation, flags: &StatsOf, json: bool) -> Result<(), AdminError> {
+    let key = find::key(at, &flags.key_id)?.view.key;
+    let stats = at.key_stats(key.id, flags.days)?;
     if json {
-        return json::print(&StatsView::new(&stats, &quota));
+        return json::print(&stats);
     }
-    output::until_hung_up(print(&listed, flags, &stats, &quota, now))
+    output::until_hung_up(print(&key, flags, &stats.view, at.now()))
 }
 
-fn print(
-    listed: &ListedKey,
-    flags: &StatsOf,
-    stats: &Stats,
-    quota: &QuotaState,
-    now: Time,
-) -> Result<(), AdminError> {
-    let totals = &stats.totals;
-    let ms = |percent| percentile(&stats.latency, percent).map_or_else(|| NOTHING.to_owned(), thousands);
+fn print(key: &KeyView, flags: &StatsOf, stats: &StatsView, now: Time) -> Result<(), AdminError> {
+    let quota = &stats.quota;
+    let ms = |ms: Option<u64>| ms.map_or_else(|| NOTHING.to_owned(), thousands);
     output::line(&format_args!("The last {} days of this key.\n", flags.days))?;
     output::details(&[
-        ("Key ID", listed.key.id.to_string()),
-        ("Name", listed.key.name.clone()),
-        ("Status", listed.key.status(now).to_owned()),
-        ("Last used", listed.last_used_at.map_or_else(|| "never".to_owned(), table::minute)),
-        ("Requests", format!("{} ({} failed)", thousands(totals.requests), thousands(totals.failed()))),
-        ("Tokens", thousands(totals.tokens)),
-        ("Cost", format!("{} USD", totals.cost)),
-        ("Milliseconds", format!("p50 {}, p95 {}, p99 {}", ms(50), ms(95), ms(99))),
+        ("Key ID", key.id.to_string()),
+        ("Name", key.name.clone()),
+        ("Status", key.status.clone()),
+        ("Last used", key.last_used_at.map_or_else(|| "never".to_owned(), table::minute)),
+        (
+            "Requests",
+            format!("{} ({} failed)", thousands(stats.total_requests), thousands(stats.failed_requests)),
+        ),
+        ("Tokens", thousands(stats.total_tokens)),
+        ("Cost", format!("{} USD", stats.total_cost_usd.digits())),
+        (
+            "Milliseconds",
+            format!("p50 {}, p95 {}, p99 {}", ms(stats.p50_ms), ms(stats.p95_ms), ms(stats.p99_ms)),
+        ),
         (
             "Month's tokens",
             format!(
                 "{} of {}, {} left until {}",
                 thousands(quota.used),
                 thousands(quota.limit),
-                thousands(quota.remaining()),
-                table::day(quota.resets_at())
+                thousands(quota.remaining),
+                table::day(quota.resets_at)
             ),
         ),
     ])?;
@@ -83,28 +75,25 @@ fn print(
         return Ok(());
     }
     output::line(&"\nBy day (UTC)")?;
-    days(stats, flags.days, now)?;
+    days(&stats.by_day, flags.days, now)?;
     output::line(&"\nBy model")?;
-    groups(stats.by_model.iter().map(|(model, totals)| (model.as_deref().unwrap_or(NOTHING), totals)))?;
+    groups(&stats.by_model, |group| group.model.as_ref()?.as_deref())?;
     output::line(&"\nBy endpoint")?;
-    groups(stats.by_endpoint.iter().map(|(endpoint, totals)| (endpoint.as_str(), totals)))
+    groups(&stats.by_endpoint, |group| group.endpoint.as_deref())
 }
 
 /// Every day, also those without requests, oldest first.
-fn days(stats: &Stats, days: u16, now: Time) -> Result<(), AdminError> {
+fn days(by_day: &[Group], days: u16, now: Time) -> Result<(), AdminError> {
     let today = now.date_naive();
-    let most = stats.by_day.iter().map(|(_, totals)| totals.requests).max().unwrap_or(0);
-    let of = |day: NaiveDate| {
-        stats.by_day.iter().find(|(other, _)| *other == day).map(|(_, totals)| *totals).unwrap_or_default()
-    };
+    let most = by_day.iter().map(|group| group.requests).max().unwrap_or(0);
     let rows: Vec<Vec<String>> = (0..=i64::from(days))
         .rev()
         .map(|ago| today - TimeDelta::days(ago))
         .map(|day| {
-            let totals = of(day);
+            let group = by_day.iter().find(|group| group.day == Some(day));
             let mut row = vec![day.to_string()];
-            row.extend(numbers(&totals));
-            row.push(bar(totals.requests, most));
+            row.extend(group.map_or_else(|| ["0"; 4].map(str::to_owned), numbers));
+            row.push(bar(group.map_or(0, |group| group.requests), most));
             row
         })
         .collect();
@@ -113,25 +102,26 @@ fn days(stats: &Stats, days: u16, now: Time) -> Result<(), AdminError> {
     table.end()
 }
 
-fn groups<'a>(groups: impl Iterator<Item = (&'a str, &'a Totals)>) -> Result<(), AdminError> {
+fn groups(groups: &[Group], name: impl Fn(&Group) -> Option<&str>) -> Result<(), AdminError> {
     let rows: Vec<Vec<String>> = groups
-        .map(|(name, totals)| {
-            let mut row = vec![name.to_owned()];
-            row.extend(numbers(totals));
+        .iter()
+        .map(|group| {
+            let mut row = vec![name(group).unwrap_or(NOTHING).to_owned()];
+            row.extend(numbers(group));
             row
         })
         .collect();
-    let mut table: Table<io::StdoutLock<'static>> = Table::on_stdout(GROUPS);
+    let mut table = Table::on_stdout(GROUPS);
     table.page(&rows)?;
     table.end()
 }
 
-fn numbers(totals: &Totals) -> [String; 4] {
+fn numbers(group: &Group) -> [String; 4] {
     [
-        thousands(totals.requests),
-        thousands(totals.failed()),
-        thousands(totals.tokens),
-        totals.cost.to_string(),
+        thousands(group.requests),
+        thousands(group.failed),
+        thousands(group.tokens),
+        group.cost_usd.digits().to_owned(),
     ]
 }
 

@@ -1,29 +1,20 @@
 //! `activate` and `deactivate`: switching a key on and off.
 
-use tollgate_accounts::{Accounts, By, admin::KeyChanges};
-
-use crate::{
-    error::AdminError,
-    find,
-    json::{self, KeyView},
-    output,
-};
+use crate::{error::AdminError, find, installation::Installation, json, output};
 
 /// Switches the key; what is switched off here, its owner cannot switch on.
-pub fn run(accounts: &Accounts, key_id: &str, on: bool, json: bool) -> Result<(), AdminError> {
-    let id = find::key(accounts, key_id)?;
-    let changes = KeyChanges { is_active: Some(on), ..KeyChanges::default() };
-    let listed = accounts.edit_key(&By::program(), id, &changes)?;
-    let now = accounts.clock.now();
+pub fn run(at: &dyn Installation, key_id: &str, on: bool, json: bool) -> Result<(), AdminError> {
+    let id = find::key(at, key_id)?.view.key.id;
+    let key = at.switch_key(id, on)?;
     if json {
-        return json::print(&KeyView::listed(&listed, now));
+        return json::print(&key);
     }
-    let name = output::printable(&listed.key.name);
-    match listed.key.status(now) {
+    let name = output::printable(&key.view.name);
+    match key.view.status.as_str() {
         "active" => output::line(&format_args!("The key {id} ({name}) is switched on.")),
         "disabled" => output::line(&format_args!("The key {id} ({name}) is switched off.")),
         other => {
-            let switched = if on { "on" } else { "off" };
+            let (switched, other) = (if on { "on" } else { "off" }, output::printable(other));
             output::line(&format_args!("The key {id} ({name}) is switched {switched}, and stays {other}."))
         }
     }

@@ -1,19 +1,18 @@
 //! `users create`: a user with an API key.
 
-use tollgate_accounts::{Accounts, By, admin::ProvisionWish};
+use tollgate_accounts::admin::ProvisionWish;
 
 use super::create::{granted, print};
 use crate::{
     cli::{Metadata, UsersCreate},
     error::AdminError,
+    installation::Installation,
 };
 
 /// Makes the user and the key, and prints the key this once.
-pub fn run(accounts: &Accounts, flags: UsersCreate, json: bool) -> Result<(), AdminError> {
+pub fn run(at: &dyn Installation, flags: UsersCreate, json: bool) -> Result<(), AdminError> {
     let UsersCreate { name, email, external_id, tier, grant } = flags;
-    let made = accounts.provision(
-        &By::program(),
-        &ProvisionWish { external_id, email, user_name: Some(name), tier, ..granted(grant, Metadata::new()) },
-    )?;
-    print(accounts, &made, json)
+    let granted = granted(grant, Metadata::new());
+    let wish = ProvisionWish { external_id, email, user_name: Some(name), tier, ..granted };
+    print(&at.provision(&wish)?, json)
 }

@@ -10,7 +10,7 @@ use crate::{
     cli::CreateAdmin,
     confirm::confirm,
     error::AdminError,
-    json::{self, UserView},
+    json::{self, user::UserView},
     output, password,
 };
 

@@ -1,23 +1,15 @@
 //! `users delete`: the end of an account.
 
-use tollgate_accounts::{Accounts, By};
-
-use crate::{
-    confirm::confirm,
-    error::AdminError,
-    find,
-    json::{self, UserView},
-    output,
-};
+use crate::{confirm::confirm, error::AdminError, find, installation::Installation, json, output};
 
 /// Asks, and deletes the user.
-pub fn run(accounts: &Accounts, given: &str, force: bool, json: bool) -> Result<(), AdminError> {
-    let user = find::user(accounts, given)?;
-    let what = format!("{} ({})", output::printable(find::called(&user)), user.id);
+pub fn run(at: &dyn Installation, given: &str, force: bool, json: bool) -> Result<(), AdminError> {
+    let user = find::user(at, given)?;
+    let what = format!("{} ({})", output::printable(user.view.called()), user.view.id);
     confirm(&format!("The user {what} will be gone for ever, with keys and sessions."), force)?;
-    accounts.delete_user(&By::program(), user.id)?;
+    at.delete_user(user.view.id)?;
     if json {
-        return json::print(&UserView::new(&user, accounts.clock.now()));
+        return json::print(&user);
     }
     output::line(&format_args!("The user {what} is deleted."))
 }
