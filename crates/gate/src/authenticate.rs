@@ -2,7 +2,9 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use tollgate_domain::{ApiKey, Clock, KeyHash, KeyText, Pepper, Time, User, key::is_access_token};
+use tollgate_domain::{
+    ApiKey, Clock, KeyHash, KeyText, Pepper, Permission, Role, Time, User, key::is_access_token,
+};
 use tollgate_store::{Directory, Lookup, StoreError, Stores};
 
 use crate::{Blocking, Credential, Refusal, blocking, unknown_keys::UnknownKeys};
@@ -14,6 +16,14 @@ pub struct Caller {
     pub key: Arc<ApiKey>,
     /// Its user, active at the time of asking.
     pub user: Arc<User>,
+}
+
+impl Caller {
+    /// Whether the key may do this: to administer takes an administrator's.
+    pub(crate) fn may(&self, permission: &Permission) -> bool {
+        let administers = *permission != Permission::Admin || self.user.role == Role::Admin;
+        administers && self.key.permissions.allow(permission)
+    }
 }
 
 /// Turns presented keys into callers. What is remembered is not asked for again.

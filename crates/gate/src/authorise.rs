@@ -3,7 +3,10 @@
 use std::{net::IpAddr, task::Poll};
 
 use bytes::Bytes;
-use tollgate_domain::{Permission, UsageEvent};
+use tollgate_domain::{
+    Permission, UsageEvent,
+    event::{MAX_SHORT_TEXT_BYTES, bounded},
+};
 
 use crate::{
     BodyError, Call, Caller, Endpoint, Line, Refusal, event, limit, line::Refused, reply::Metered,
@@ -80,7 +83,7 @@ impl Line {
         tokens: u64,
     ) -> Result<Grant, Refused> {
         let mut event = event::begin(&self.shared, &caller, &question.origin());
-        event.model.clone_from(&question.model);
+        event.model = question.model.as_deref().map(|model| bounded(model, MAX_SHORT_TEXT_BYTES));
         event.params = question.params();
         match may_not(&caller, question) {
             Some(refusal) => Err(self.forbid(&caller, event, refusal).await),
@@ -129,7 +132,7 @@ fn forbidden(caller: &Caller, asked: &[Permission], from: Option<IpAddr>) -> Opt
 
 /// The permission that the key lacks, if it has none of those of which one is `asked` for.
 fn missing(caller: &Caller, asked: &[Permission]) -> Option<Permission> {
-    let held = asked.iter().any(|permission| caller.key.permissions.allow(permission));
+    let held = asked.iter().any(|permission| caller.may(permission));
     asked.first().filter(|_| !held).cloned()
 }
 

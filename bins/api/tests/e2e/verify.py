@@ -8,7 +8,7 @@ import unittest
 
 import requests
 
-from _server import MAX_CALL, bearer, question, wait_until
+from _server import MAX_CALL, bearer, wait_until
 from _testcase import EndToEnd
 
 PREFIXES = ("/api/v1/keys", "/api/keys", "/api/v1/auth/api-keys", "/api/auth/api-keys")
@@ -331,7 +331,10 @@ class Verify(EndToEnd):
         self.assertTrue(self.told(key=made["key"])["valid"])
         done = self.server.installation.admin("revoke", made["id"], "--force")
         self.assertEqual(done.code, 0, done.said)
-        is_refused = lambda: not self.told(key=made["key"])["valid"]  # noqa: E731
+
+        def is_refused():
+            return not self.told(key=made["key"])["valid"]
+
         wait_until(is_refused, "a key that was revoked elsewhere is refused", MAX_ELSEWHERE)
         self.assert_refused("key_revoked", key=made["key"])
 
@@ -361,6 +364,7 @@ class Verify(EndToEnd):
             ({"key": "a", "permission": "services:"}, "permission"),
             ({"key": "a", "model": ""}, "model"),
             ({"key": "a", "model": "m" * 201}, "model"),
+            ({"key": "a", "model": "a\0b"}, "model"),
             ({"key": "a", "cost": -1}, "cost"),
             ({"key": "a", "cost": 0.5}, "cost"),
             ({"key": "a", "cost": "1"}, "cost"),
@@ -451,8 +455,7 @@ class Killed(EndToEnd):
         limits = ask(key=user.key)["rate_limit"]
         used = [limits[name]["used"] for name in ("minute", "hour", "day", "quota")]
         self.assertEqual(used[1:], [5, 5, 42])
-        self.assertEqual(self.server.call("POST", "/v1/chat/completions", headers=bearer(user.key),
-                                          json=question()).headers["X-RateLimit-Remaining-Hour"], "994")
+        self.assertEqual(user.chat().headers["X-RateLimit-Remaining-Hour"], "994")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use futures::{FutureExt, future::RemoteHandle};
 use tollgate_billing::PriceBook;
 use tollgate_domain::{
-    ApiKey, Environment, KeyId, Permission, Permissions, Tokens, UsageSource, User, key::KeyRefusal,
+    ApiKey, Environment, KeyId, Permission, Permissions, Role, Tokens, UsageSource, User, key::KeyRefusal,
 };
 
 use crate::{
@@ -276,6 +276,24 @@ fn what_a_key_may_not_is_refused_and_counts_nothing() {
         assert_eq!((left(403), left(200), events.len()), cost.map_or((0, 0, 0), |_| (5, 2, 7)));
         assert!(events.iter().all(|event| event.counts == (event.status == 200)));
     }
+}
+
+#[test]
+fn to_administer_takes_an_administrators_key() {
+    let administer = |house: &House| Question { permission: Some(Permission::Admin), ..house.question(None) };
+    let mut house = House::new(Setup { permissions: "admin,chat", ..Setup::default() });
+    let refusal = house.verdict(administer(&house)).refusal;
+    assert_eq!(refusal, Some(Refusal::PermissionDenied(Permission::Admin)));
+    let edit = |_: &mut ApiKey, user: &mut User| user.role = Role::Admin;
+    let mut house = House::new(Setup { edit, permissions: "admin,chat", ..Setup::default() });
+    assert_eq!(house.verdict(administer(&house)).refusal, None);
+}
+
+#[test]
+fn a_models_name_is_recorded_without_what_no_database_takes() {
+    let mut house = House::plain();
+    house.verdict(Question { model: Some("a\0b".into()), ..house.question(Some(1)) });
+    assert_eq!(house.settled_event().model.as_deref(), Some("a b"));
 }
 
 #[test]

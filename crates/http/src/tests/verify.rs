@@ -360,6 +360,7 @@ async fn what_is_wrong_with_a_question_is_named() {
         (json!({"key": "a", "permission": "services:a b"}), "permission"),
         (json!({"key": "a", "model": ""}), "model"),
         (json!({"key": "a", "model": long}), "model"),
+        (json!({"key": "a", "model": "a\0b"}), "model"),
         (json!({"key": "a", "cost": -1}), "cost"),
         (json!({"key": "a", "cost": 1.5}), "cost"),
         (json!({"key": "a", "cost": "1"}), "cost"),

@@ -107,8 +107,12 @@ impl TryFrom<VerifyKeyRequest> for Asked {
         let mut wrong = |field: &'static str, code: &'static str, message: String| {
             errors.push(FieldProblem { field: field.into(), code: code.into(), message: message.into() });
         };
-        if model.as_ref().is_some_and(|model| model.is_empty() || model.len() > MAX_SHORT_TEXT_BYTES) {
-            wrong("model", "out_of_range", format!("must have 1 to {MAX_SHORT_TEXT_BYTES} bytes"));
+        let is_name = |model: &String| {
+            (1..=MAX_SHORT_TEXT_BYTES).contains(&model.len()) && !model.chars().any(char::is_control)
+        };
+        if !model.as_ref().is_none_or(is_name) {
+            let rule = format!("must have 1 to {MAX_SHORT_TEXT_BYTES} bytes and no controls");
+            wrong("model", "invalid_value", rule);
         }
         if cost.is_some_and(|cost| cost > MAX_COST) {
             wrong("cost", "out_of_range", format!("must be 0 to {MAX_COST}"));
