@@ -25,8 +25,8 @@ const MAX_NAMED: usize = 1_000;
 const MAX_PAUSE: Duration = Duration::from_millis(200);
 /// How long others who write may have to wait for a batch: one that takes longer is followed by smaller ones.
 const PIECE: Duration = Duration::from_millis(20);
-/// The fewest records of a batch, however long they take.
-const MIN_BATCH: usize = 10;
+/// The fewest records of a batch, however long they take: a commit's wait for the disk is the same for few and many.
+const MIN_BATCH: usize = 50;
 
 /// Takes a batch over.
 pub type Take<'a> = dyn Fn(&[Record]) -> Result<Vec<Outcome>, AdminError> + 'a;
@@ -233,10 +233,10 @@ mod tests {
     fn batches_are_as_large_as_others_can_wait_for() {
         let sizes = |took: Duration| {
             let next = |size: &usize| Some(next_size(*size, took));
-            std::iter::successors(Some(MIN_BATCH * 4), next).take(20).collect::<Vec<_>>()
+            std::iter::successors(Some(MIN_BATCH * 2), next).take(20).collect::<Vec<_>>()
         };
         assert_eq!(sizes(PIECE * 3).last(), Some(&MIN_BATCH));
         assert_eq!(sizes(PIECE / 3).last(), Some(&MAX_BATCH));
-        assert!(sizes(PIECE).iter().all(|size| *size == MIN_BATCH * 4));
+        assert!(sizes(PIECE).iter().all(|size| *size == MIN_BATCH * 2));
     }
 }
