@@ -6,7 +6,8 @@ mod refusal;
 use std::{io, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use ureq::{
     Agent, Body, Error, RequestBuilder,
     http::{
@@ -56,8 +57,8 @@ impl Server {
         authorization.set_sensitive(true);
         let agent = Agent::config_builder()
             .http_status_as_error(false)
-            // The token is for the server that was named and for no other: it neither follows a redirect nor takes a way
-            // that the environment names.
+            // The token is for the server that was named and for no other: it neither follows a redirect nor takes
+            // a way that the environment names.
             .max_redirects(0)
             .proxy(None)
             .timeout_connect(Some(MAX_CONNECT))
@@ -83,20 +84,14 @@ impl Server {
     }
 
     /// What a call with a body answers.
-    pub fn send<T: DeserializeOwned>(
-        &self,
-        verb: Verb,
-        path: &str,
-        body: &impl Serialize,
-    ) -> Result<T, ServerError> {
+    pub fn send<T: DeserializeOwned>(&self, verb: Verb, path: &str, body: &Value) -> Result<T, ServerError> {
         let url = self.address.of(path);
         let request = match verb {
             Verb::Post => self.agent.post(url),
             Verb::Patch => self.agent.patch(url),
         };
-        let body = serde_json::to_vec(body).map_err(|error| self.unreachable(&error))?;
         let request = self.authorized(request).header(CONTENT_TYPE, JSON);
-        self.read(&self.answered(request.send(&body[..]))?)
+        self.read(&self.answered(request.send(&body.to_string()))?)
     }
 
     /// `POST` without a body, for nothing but to have it done.

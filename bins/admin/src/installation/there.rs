@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Value, json};
 use tollgate_accounts::admin::ProvisionWish;
-use tollgate_domain::{Clock, KeyId, LimitOverrides, Tier, Time, UserId};
+use tollgate_domain::{Clock, KeyId, Tier, Time, UserId};
 use tollgate_store::AuditFilter;
 
 use super::{Installation, KeysAsked, Place};
@@ -33,33 +32,6 @@ pub struct There {
     pub clock: Arc<dyn Clock>,
 }
 
-/// The body of `POST /api/v1/admin/users`: what is not wished for is left out.
-#[derive(Serialize)]
-struct Wish<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    key_name: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    user_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    external_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    email: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tier: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    expires_in_days: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    permissions: Option<Vec<String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hourly_limit: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    daily_limit: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    metadata: Option<&'a Map<String, Value>>,
-}
-
 impl Installation for There {
     fn now(&self) -> Time {
         self.clock.now()
@@ -84,11 +56,11 @@ impl Installation for There {
     }
 
     fn provision(&self, wish: &ProvisionWish) -> Result<Answer<ProvisionedView>, AdminError> {
-        Ok(self.server.send(Verb::Post, &format!("{USERS}/create"), &Wish::from(wish))?)
+        Ok(self.server.send(Verb::Post, &format!("{USERS}/create"), &body(wish))?)
     }
 
     fn switch_key(&self, id: KeyId, on: bool) -> Result<Answer<KeyView>, AdminError> {
-        let changes = serde_json::json!({"is_active": on});
+        let changes = json!({"is_active": on});
         Ok(self.server.send(Verb::Patch, &format!("{KEYS}/{id}"), &changes)?)
     }
 
@@ -117,7 +89,7 @@ impl Installation for There {
     }
 
     fn set_tier(&self, id: UserId, tier: Tier) -> Result<Answer<UserView>, AdminError> {
-        let changes = serde_json::json!({"tier": tier.as_str()});
+        let changes = json!({"tier": tier.as_str()});
         Ok(self.server.send(Verb::Patch, &format!("{USERS}/{id}"), &changes)?)
     }
 
@@ -143,25 +115,23 @@ fn part(place: Place<'_>) -> Vec<(&'static str, String)> {
     query
 }
 
-impl<'a> From<&'a ProvisionWish> for Wish<'a> {
-    fn from(wish: &'a ProvisionWish) -> Self {
-        // The command line has no flags for the rest: keys are live, and have no limit in any minute.
-        let ProvisionWish { user_id, external_id, email, user_name, key_name, permissions, .. } = wish;
-        let LimitOverrides { minute: _, hour, day } = wish.limits;
-        Self {
-            name: user_name.as_deref(),
-            key_name: key_name.as_deref(),
-            user_id: user_id.as_deref(),
-            external_id: external_id.as_deref(),
-            email: email.as_deref(),
-            tier: wish.tier.as_ref().map(|tier| tier.as_str()),
-            expires_in_days: wish.expires_in_days,
-            permissions: permissions
-                .as_ref()
-                .map(|permissions| permissions.iter().map(ToString::to_string).collect()),
-            hourly_limit: hour,
-            daily_limit: day,
-            metadata: wish.metadata.as_ref(),
-        }
-    }
+/// The body of `POST /api/v1/admin/users`. The command line has no flags for the rest of a wish: keys are live, and have no
+/// limit in any minute.
+fn body(wish: &ProvisionWish) -> Value {
+    let ProvisionWish { user_id, external_id, email, user_name, key_name, permissions, .. } = wish;
+    let permissions =
+        permissions.as_ref().map(|some| some.iter().map(ToString::to_string).collect::<Vec<_>>());
+    json!({
+        "name": user_name,
+        "key_name": key_name,
+        "user_id": user_id,
+        "external_id": external_id,
+        "email": email,
+        "tier": wish.tier.map(Tier::as_str),
+        "expires_in_days": wish.expires_in_days,
+        "permissions": permissions,
+        "hourly_limit": wish.limits.hour,
+        "daily_limit": wish.limits.day,
+        "metadata": wish.metadata,
+    })
 }

@@ -106,7 +106,7 @@ mod tests {
         });
         let id = "0196f0e0000070008000000000000001";
         let made = json!({"user": user, "is_new_user": true, "key_id": id, "api_key": "sk_a", "key": "sk_a"});
-        let text = format!("{},{}", made.to_string().trim_end_matches('}'), &LISTED[1..]);
+        let text = format!("{},{}", made.to_string().strip_suffix('}').unwrap(), &LISTED[1..]);
         let made: Answer<ProvisionedView> = serde_json::from_str(&text).unwrap();
         assert_eq!((made.view.secret(), made.view.key.id.to_string().as_str()), ("sk_a", id));
         assert_eq!(made.view.made.user.called(), "x");

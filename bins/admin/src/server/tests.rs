@@ -6,7 +6,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::*;
 
