@@ -37,7 +37,8 @@ mod tests {
 
     #[test]
     fn what_is_kept_of_a_program_is_bounded_and_has_no_controls() {
-        let client = Client { user_agent: Some(format!("a\r\nb{}", "é".repeat(1_000))), ..Client::default() };
+        let client =
+            Client { user_agent: Some(format!("a\r\nb{}", "é".repeat(1_000))), ..Client::default() };
         let program = client.program().unwrap();
         assert!(program.starts_with("abé"));
         assert_eq!(program.chars().count(), MAX_USER_AGENT_CHARS);

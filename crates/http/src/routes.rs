@@ -188,9 +188,8 @@ pub fn mount(config: &mut web::ServiceConfig) {
 
 /// `path` under the first of its names: what is the same route is the same path.
 pub fn first_name(path: &str) -> String {
-    let is_under = |prefix: &str| {
-        path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
+    let is_under =
+        |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     let prefixed = GROUPS.iter().filter(|group| !group.prefix.is_empty());
     prefixed
         .flat_map(|group| {

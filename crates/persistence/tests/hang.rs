@@ -14,12 +14,12 @@ use std::{
 
 use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl, sql_query, sql_types::BigInt};
 use server::{LONG, Server, until};
-use tollgate_domain::{Clock, Environment, Month, Time, UsageEvent, UserId};
+use tollgate_domain::{Clock, Environment, Month, RunId, Time, UsageEvent, UserId};
 use tollgate_persistence::{Db, OpenError, ServerLock, Settings, Standing, Url, testing::pepper};
 use tollgate_store::{
     Change, ChangeListener, Confirmation, ConfirmedChange, DeletionProof, FactorChange, FactorReset, Issue,
-    KeyFilter, MailPurpose, MailToken, PageRequest, PasswordReset, SignUp, StoreError, Stores, UsageScope,
-    suite::given,
+    KeyFilter, MailPurpose, MailToken, NewRun, PageRequest, PasswordReset, SignUp, StoreError, Stores,
+    UsageScope, suite::given,
 };
 
 /// Enough for one connection a call.
@@ -93,6 +93,20 @@ fn password_reset(user: UserId) -> PasswordReset {
     }
 }
 
+fn new_run(user: UserId) -> NewRun {
+    let now = given::at(0);
+    NewRun {
+        id: RunId::new(now, &given::Numbers),
+        user,
+        hashes: vec![given::hash().0],
+        fingerprints: vec![[1; 32]],
+        now,
+        running_until: now,
+        expires_at: given::at(1),
+        max_of_user: 100,
+    }
+}
+
 fn confirmation(user: UserId) -> Confirmation {
     let (first_key, now) = (given::key(user), given::at(1));
     Confirmation { token: [1; 32], first_key, changed: None, now, audit: Vec::new(), key_audit: Vec::new() }
@@ -156,9 +170,9 @@ fn calls(db: &Db) -> Vec<Call> {
         "outbox.waiting": |s| s.outbox.waiting(1);
         "outbox.expiring": |s| s.outbox.expiring(given::at(0), given::at(1), 1);
         "outbox.tell_expiring": |s| s.outbox.tell_expiring(&[]);
-        "idempotency.begin": |s| s.idempotency.begin(&given::run(user, given::at(0)));
-        "idempotency.keep": |s| s.idempotency.keep(given::run(user, given::at(0)).id, &[1]);
-        "idempotency.release": |s| s.idempotency.release(given::run(user, given::at(0)).id, true);
+        "idempotency.begin": |s| s.idempotency.begin(&new_run(user));
+        "idempotency.keep": |s| s.idempotency.keep(new_run(user).id, &[1]);
+        "idempotency.release": |s| s.idempotency.release(new_run(user).id, true);
         "idempotency.forget": |s| s.idempotency.forget(given::at(1), 1);
         "outbox.forget": |s| s.outbox.forget(given::at(1), 1);
         "users.create": |s| s.users.create(&given::user(), None, &[]);

@@ -210,8 +210,14 @@ fn every_call_that_makes_something_takes_an_idempotency_key() {
         if takes_key {
             told_apart += 1;
             let responses = &operation["responses"];
-            assert!(responses["409"]["description"].as_str().unwrap().contains("idempotency_in_progress"), "{path}");
-            assert!(responses["422"]["description"].as_str().unwrap().contains("idempotency_key_reused"), "{path}");
+            assert!(
+                responses["409"]["description"].as_str().unwrap().contains("idempotency_in_progress"),
+                "{path}"
+            );
+            assert!(
+                responses["422"]["description"].as_str().unwrap().contains("idempotency_key_reused"),
+                "{path}"
+            );
             assert!(responses.get("429").is_some(), "{path}");
         }
     });

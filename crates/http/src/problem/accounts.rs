@@ -1,7 +1,7 @@
 //! Errors of the control plane and of the stores.
 
 use actix_web::http::StatusCode;
-use tollgate_accounts::{AccountsError, Beyond, external::IdentityError};
+use tollgate_accounts::{AccountsError, Beyond, FieldError, external::IdentityError};
 use tollgate_store::StoreError;
 
 use super::{FieldProblem, Problem};
@@ -20,16 +20,9 @@ impl From<AccountsError> for Problem {
         let said = sentence(&error.to_string());
         match error {
             AccountsError::Store(error) => error.into(),
-            AccountsError::Invalid(errors) => Self::validation(
-                errors
-                    .into_iter()
-                    .map(|error| FieldProblem {
-                        field: error.field.into(),
-                        code: error.code.into(),
-                        message: error.message.into(),
-                    })
-                    .collect(),
-            ),
+            AccountsError::Invalid(errors) => {
+                Self::validation(errors.into_iter().map(FieldProblem::from).collect())
+            }
             AccountsError::EmailTaken => Self::new(StatusCode::CONFLICT, "email_taken", said),
             AccountsError::RegistrationClosed(_) => {
                 Self::new(StatusCode::FORBIDDEN, "registration_closed", said)
@@ -58,7 +51,8 @@ impl From<AccountsError> for Problem {
             AccountsError::TooManyAttempts { retry_after } => {
                 Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", said).retry_after(retry_after)
             }
-            AccountsError::AddressLimit { retry_after } => {
+            AccountsError::AddressLimit { retry_after }
+            | AccountsError::TooManyIdempotencyKeys { retry_after, .. } => {
                 Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded", said).retry_after(retry_after)
             }
             AccountsError::EmailNotVerified => Self::new(StatusCode::FORBIDDEN, "email_not_verified", said),
@@ -77,6 +71,7 @@ impl From<AccountsError> for Problem {
             | AccountsError::SecondFactorOn
             | AccountsError::SecondFactorOff
             | AccountsError::SecondFactorNotSetUp
+            | AccountsError::AnswerLost
             | AccountsError::KeyRevoked => Self::new(StatusCode::CONFLICT, "conflict", said),
             AccountsError::IdempotencyInProgress => {
                 Self::new(StatusCode::CONFLICT, "idempotency_in_progress", said).retry_after(RETRY_TWIN_AFTER)
@@ -84,12 +79,14 @@ impl From<AccountsError> for Problem {
             AccountsError::IdempotencyKeyReused => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", said)
             }
-            AccountsError::AnswerLost => Self::new(StatusCode::CONFLICT, "conflict", said),
-            AccountsError::TooManyIdempotencyKeys { retry_after, .. } => {
-                Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded", said).retry_after(retry_after)
-            }
             AccountsError::Internal(cause) => Self::internal(cause),
         }
+    }
+}
+
+impl From<FieldError> for FieldProblem {
+    fn from(error: FieldError) -> Self {
+        Self { field: error.field.into(), code: error.code.into(), message: error.message.into() }
     }
 }
 

@@ -242,7 +242,10 @@ async fn a_key_that_is_none_is_named() {
         assert_eq!(answer.status.as_u16(), status, "{key:?}: {}", answer.body);
         if status == 422 {
             let error = &answer.json()["errors"][0];
-            assert_eq!((&error["field"], &error["code"]), (&json!("Idempotency-Key"), &json!("invalid_value")));
+            assert_eq!(
+                (&error["field"], &error["code"]),
+                (&json!("Idempotency-Key"), &json!("invalid_value"))
+            );
         }
     }
     let two = keyed(KEYS, &body, access(&ann), "a").append_header(("idempotency-key", "a"));

@@ -11,14 +11,14 @@ use std::{
 use chrono::TimeDelta;
 use tollgate_domain::{
     ApiKey, AuditAction, AuditActor, AuditEntry, AuditId, AuditSubject, Email, Environment, EventId, KeyHash,
-    KeyId, KeyKind, MailId, Month, OutboxId, Permissions, Personal, Randomness, RequestType, Role, RunId, Session,
+    KeyId, KeyKind, MailId, Month, OutboxId, Permissions, Personal, Randomness, RequestType, Role, Session,
     SessionId, Tier, Time, Tokens, UsageEvent, UsageSource, User, UserId, limit::KeyLimits, random,
 };
 
 use crate::{
     AddressCount, AddressHit, Attempt, CodeAttempt, Deletion, DeletionProof, DeviceCode, DeviceDecision,
     DeviceWish, Folded, LinkedIdentity, MailPurpose, MailToken, NewChallenge, NewDevice, NewKey, NewMail,
-    NewRun, NewSecondFactor, NewSession, NewUser, PasswordChange, Poll, Rotation, Stores,
+    NewSecondFactor, NewSession, NewUser, PasswordChange, Poll, Rotation, Stores,
 };
 
 /// How long a case waits for an append: longer than any takes.
@@ -61,20 +61,6 @@ pub fn entry(action: AuditAction, subject: AuditSubject) -> AuditEntry {
         subject,
         personal: Personal::default(),
         run: None,
-    }
-}
-
-/// A run of a call of this user's, that is known for a day.
-pub fn run(user: UserId, now: Time) -> NewRun {
-    NewRun {
-        id: RunId::new(now, &Numbers),
-        user,
-        hashes: vec![hash().0],
-        fingerprints: vec![[1; 32]],
-        now,
-        running_until: now + TimeDelta::seconds(30),
-        expires_at: now + TimeDelta::days(1),
-        max_of_user: 100,
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::thread;
 
-use tollgate_domain::{AuditAction, AuditEntry, AuditSubject, KeyId, RunId, UserId};
+use chrono::TimeDelta;
+use tollgate_domain::{AuditAction, AuditEntry, AuditSubject, KeyId, RunId, Time, UserId};
 
 use super::given;
 use crate::{AuditFilter, DeletionProof, NewRun, RunBegun, StoreError, Stores};
@@ -10,9 +11,23 @@ use crate::{AuditFilter, DeletionProof, NewRun, RunBegun, StoreError, Stores};
 /// How many begin at once.
 const AT_ONCE: usize = 8;
 
+/// A run of a call of this user's, that is known for a day.
+fn new_run(user: UserId, now: Time) -> NewRun {
+    NewRun {
+        id: RunId::new(now, &given::Numbers),
+        user,
+        hashes: vec![given::hash().0],
+        fingerprints: vec![[1; 32]],
+        now,
+        running_until: now + TimeDelta::seconds(30),
+        expires_at: now + TimeDelta::days(1),
+        max_of_user: 100,
+    }
+}
+
 /// The same call, run anew after so many seconds.
 fn again(run: &NewRun, seconds: i64) -> NewRun {
-    let fresh = given::run(run.user, given::at(seconds));
+    let fresh = new_run(run.user, given::at(seconds));
     NewRun { hashes: run.hashes.clone(), fingerprints: run.fingerprints.clone(), ..fresh }
 }
 
@@ -35,7 +50,7 @@ fn entries(stores: &Stores) -> usize {
 
 /// Of any number that begin at once, one has the call.
 pub fn of_runs_at_once_one_has_the_call(stores: &Stores) {
-    let run = given::run(given::stored_user(stores), given::at(0));
+    let run = new_run(given::stored_user(stores), given::at(0));
     let begun: Vec<RunBegun> = thread::scope(|scope| {
         let begin = || stores.idempotency.begin(&again(&run, 0)).unwrap();
         let running: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(begin)).collect();
@@ -47,7 +62,7 @@ pub fn of_runs_at_once_one_has_the_call(stores: &Stores) {
 
 /// What was answered is told again, and for its time alone.
 pub fn what_was_answered_is_told_again_until_it_expires(stores: &Stores) {
-    let run = given::run(given::stored_user(stores), given::at(0));
+    let run = new_run(given::stored_user(stores), given::at(0));
     assert_eq!(stores.idempotency.begin(&run).unwrap(), RunBegun::Mine);
     assert!(stores.idempotency.keep(run.id, b"sealed").unwrap());
     let answered = RunBegun::Answered { hash: run.hashes[0], answer: b"sealed".to_vec() };
@@ -58,13 +73,13 @@ pub fn what_was_answered_is_told_again_until_it_expires(stores: &Stores) {
     assert_eq!(stores.idempotency.begin(&late).unwrap(), RunBegun::Mine);
     assert!(!stores.idempotency.keep(run.id, b"other").unwrap(), "the first run has it no more");
     // Nobody else's call is the same.
-    let other = given::run(run.user, given::at(1));
+    let other = new_run(run.user, given::at(1));
     assert_eq!(stores.idempotency.begin(&other).unwrap(), RunBegun::Mine);
 }
 
 /// A call that asks for something else is told apart, whatever became of the first.
 pub fn another_body_is_told_apart(stores: &Stores) {
-    let run = given::run(given::stored_user(stores), given::at(0));
+    let run = new_run(given::stored_user(stores), given::at(0));
     let other = |seconds| NewRun { fingerprints: vec![[2; 32]], ..again(&run, seconds) };
     assert_eq!(stores.idempotency.begin(&run).unwrap(), RunBegun::Mine);
     assert_eq!(stores.idempotency.begin(&other(1)).unwrap(), RunBegun::Other);
@@ -77,14 +92,14 @@ pub fn another_body_is_told_apart(stores: &Stores) {
 /// What a run does is done with its mark, or not at all.
 pub fn what_a_run_does_marks_it(stores: &Stores) {
     let user = given::stored_user(stores);
-    let run = given::run(user, given::at(0));
+    let run = new_run(user, given::at(0));
     assert_eq!(stores.idempotency.begin(&run).unwrap(), RunBegun::Mine);
     make(stores, user, run.id).unwrap();
     assert_eq!(stores.idempotency.begin(&again(&run, 1)).unwrap(), RunBegun::Running, "its answer may come");
     assert!(stores.idempotency.keep(run.id, b"sealed").unwrap());
     assert!(matches!(stores.idempotency.begin(&again(&run, 31)).unwrap(), RunBegun::Answered { .. }));
     // Several entries of one transaction are one mark.
-    let twice = given::run(user, given::at(0));
+    let twice = new_run(user, given::at(0));
     assert_eq!(stores.idempotency.begin(&twice).unwrap(), RunBegun::Mine);
     let key = given::key(user);
     let told = [entry(twice.id, key.key.id), entry(twice.id, key.key.id)].map(|entry| AuditEntry {
@@ -98,7 +113,7 @@ pub fn what_a_run_does_marks_it(stores: &Stores) {
 /// Whoever was too slow, so that another took the call over, commits nothing; who did nothing is taken over once.
 pub fn a_run_that_was_taken_over_commits_nothing(stores: &Stores) {
     let user = given::stored_user(stores);
-    let slow = given::run(user, given::at(0));
+    let slow = new_run(user, given::at(0));
     assert_eq!(stores.idempotency.begin(&slow).unwrap(), RunBegun::Mine);
     assert_eq!(stores.idempotency.begin(&again(&slow, 29)).unwrap(), RunBegun::Running);
     let begun: Vec<(NewRun, RunBegun)> = thread::scope(|scope| {
@@ -127,7 +142,7 @@ pub fn a_run_that_was_taken_over_commits_nothing(stores: &Stores) {
 /// What was done and not answered is never done again.
 pub fn a_run_that_did_something_is_not_run_again(stores: &Stores) {
     let user = given::stored_user(stores);
-    let run = given::run(user, given::at(0));
+    let run = new_run(user, given::at(0));
     assert_eq!(stores.idempotency.begin(&run).unwrap(), RunBegun::Mine);
     make(stores, user, run.id).unwrap();
     stores.idempotency.release(run.id, false).unwrap();
@@ -140,7 +155,7 @@ pub fn a_run_that_did_something_is_not_run_again(stores: &Stores) {
 /// A run that came to nothing leaves nothing: the call can be run anew, whatever it asks for then.
 pub fn a_run_that_came_to_nothing_is_forgotten(stores: &Stores) {
     let user = given::stored_user(stores);
-    let run = given::run(user, given::at(0));
+    let run = new_run(user, given::at(0));
     assert_eq!(stores.idempotency.begin(&run).unwrap(), RunBegun::Mine);
     stores.idempotency.release(run.id, false).unwrap();
     let other = NewRun { fingerprints: vec![[2; 32]], ..again(&run, 1) };
@@ -154,7 +169,7 @@ pub fn a_run_that_came_to_nothing_is_forgotten(stores: &Stores) {
 /// What is about to be committed when its run is given up is refused.
 pub fn a_released_run_commits_nothing(stores: &Stores) {
     let user = given::stored_user(stores);
-    let run = given::run(user, given::at(0));
+    let run = new_run(user, given::at(0));
     assert_eq!(stores.idempotency.begin(&run).unwrap(), RunBegun::Mine);
     stores.idempotency.release(run.id, false).unwrap();
     assert!(matches!(make(stores, user, run.id), Err(StoreError::Conflict { .. })));
@@ -163,7 +178,7 @@ pub fn a_released_run_commits_nothing(stores: &Stores) {
 /// A user has so many calls; another user's are that one's own.
 pub fn a_user_has_so_many_calls(stores: &Stores) {
     let (user, other) = (given::stored_user(stores), given::stored_user(stores));
-    let run = |user, seconds| NewRun { max_of_user: 2, ..given::run(user, given::at(seconds)) };
+    let run = |user, seconds| NewRun { max_of_user: 2, ..new_run(user, given::at(seconds)) };
     let first = run(user, 0);
     assert_eq!(stores.idempotency.begin(&first).unwrap(), RunBegun::Mine);
     assert_eq!(stores.idempotency.begin(&run(user, 5)).unwrap(), RunBegun::Mine);
@@ -179,7 +194,7 @@ pub fn a_user_has_so_many_calls(stores: &Stores) {
 /// A deleted user's calls are gone, and what they still do is refused.
 pub fn calls_go_with_their_user(stores: &Stores) {
     let (user, other) = (given::stored_user(stores), given::stored_user(stores));
-    let run = given::run(user, given::at(0));
+    let run = new_run(user, given::at(0));
     assert_eq!(stores.idempotency.begin(&run).unwrap(), RunBegun::Mine);
     assert!(stores.users.delete(&given::deletion(user, DeletionProof::Trusted)).unwrap());
     assert!(!stores.idempotency.keep(run.id, b"sealed").unwrap());
@@ -191,9 +206,9 @@ pub fn calls_go_with_their_user(stores: &Stores) {
 pub fn expired_calls_are_forgotten_in_pieces(stores: &Stores) {
     let user = given::stored_user(stores);
     for seconds in 0..3 {
-        assert_eq!(stores.idempotency.begin(&given::run(user, given::at(seconds))).unwrap(), RunBegun::Mine);
+        assert_eq!(stores.idempotency.begin(&new_run(user, given::at(seconds))).unwrap(), RunBegun::Mine);
     }
-    let kept = given::run(user, given::at(9));
+    let kept = new_run(user, given::at(9));
     assert_eq!(stores.idempotency.begin(&kept).unwrap(), RunBegun::Mine);
     assert_eq!(stores.idempotency.forget(given::at(86_399), 2).unwrap(), 0);
     assert_eq!(stores.idempotency.forget(given::at(86_402), 2).unwrap(), 2);
@@ -204,7 +219,7 @@ pub fn expired_calls_are_forgotten_in_pieces(stores: &Stores) {
 
 /// A call that was hashed under an older pepper is the same.
 pub fn a_call_is_known_by_its_older_hashes(stores: &Stores) {
-    let old = given::run(given::stored_user(stores), given::at(0));
+    let old = new_run(given::stored_user(stores), given::at(0));
     assert_eq!(stores.idempotency.begin(&old).unwrap(), RunBegun::Mine);
     assert!(stores.idempotency.keep(old.id, b"sealed").unwrap());
     let new = NewRun {
