@@ -1,6 +1,11 @@
 //! The call itself: bounded in bytes, in number and in time, no redirect followed.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    thread::{self, ThreadId},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{
@@ -28,6 +33,10 @@ const MAX_ANSWER_BYTES: usize = 64 * 1024;
 const MAX_HEAD_BYTES: usize = 16 * 1024;
 /// How long an unused connection is kept: shorter than what Tollgate (75 s) and usual proxies keep.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How many unused connections a thread keeps.
+const MAX_IDLE: usize = 256;
+/// The most threads whose connections are kept apart. Where more have asked, all begin anew.
+const MAX_THREADS: usize = 256;
 const AGENT: &str = concat!("tollgate-client/", env!("CARGO_PKG_VERSION"));
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -40,9 +49,15 @@ pub(crate) enum Lost {
     GiveUp,
 }
 
+/// The connections of one thread.
+type Connections = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
 /// Asks questions.
 pub(crate) struct Asker {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    connector: HttpsConnector<HttpConnector>,
+    /// A connection lives no longer than the runtime that made it, and moves only while that runtime does. Where
+    /// each thread has one of its own, no question depends on another thread's.
+    connections: Mutex<HashMap<ThreadId, Connections>>,
     target: Uri,
     authorization: HeaderValue,
     places: Semaphore,
@@ -66,19 +81,33 @@ impl Asker {
             .https_or_http()
             .enable_http1()
             .wrap_connector(tcp);
-        // A request that was not begun when its connection ended is sent on another one: nobody has counted it.
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .pool_max_idle_per_host(settings.max_in_flight)
-            .http1_max_buf_size(MAX_HEAD_BYTES)
-            .build(connector);
         Ok(Self {
-            client,
+            connector,
+            connections: Mutex::default(),
             target: settings.target()?,
             authorization: settings.authorization()?,
             places: Semaphore::new(settings.max_in_flight),
         })
+    }
+
+    fn connections(&self) -> Connections {
+        let mut all = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = thread::current().id();
+        if let Some(connections) = all.get(&own) {
+            return connections.clone();
+        }
+        if all.len() >= MAX_THREADS {
+            all.clear();
+        }
+        // A request that was not begun when its connection ended is sent on another one: nobody has counted it.
+        let connections: Connections = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .pool_max_idle_per_host(MAX_IDLE)
+            .http1_max_buf_size(MAX_HEAD_BYTES)
+            .build(self.connector.clone());
+        all.insert(own, connections.clone());
+        connections
     }
 
     /// Asks, if there is a place. The caller bounds the time.
@@ -93,7 +122,7 @@ impl Asker {
     }
 
     async fn once(&self, body: Bytes) -> Answer {
-        let response = self.client.request(self.request(body)).await.map_err(|error| {
+        let response = self.connections().request(self.request(body)).await.map_err(|error| {
             let reason = if error.is_connect() { Unavailable::Unreachable } else { Unavailable::Broken };
             Denied::Unavailable(reason)
         })?;

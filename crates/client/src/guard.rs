@@ -28,7 +28,7 @@ pub const MAX_COST_TOKENS: u64 = 1_000_000_000_000;
 /// How often, at most, the log says that nobody can be admitted until somebody puts something right.
 const COMPLAINT_EVERY: Duration = Duration::from_secs(10);
 
-/// Asks Tollgate about callers. Make one for the whole process: clones share connections and what is remembered.
+/// Asks Tollgate about callers. Make one for the whole process: clones share what is remembered.
 #[derive(Clone)]
 pub struct Guard(Arc<Inner>);
 

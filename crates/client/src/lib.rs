@@ -28,7 +28,7 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let (base_url, service_key) = tollgate();
-//! // Once, at the start. Clones share connections and what is remembered.
+//! // Once, at the start. Clones share what is remembered.
 //! let guard = Guard::new(Settings::new(base_url, service_key))?;
 //!
 //! // In every call.

@@ -34,8 +34,8 @@ pub struct Settings {
     /// How long an answer to a check is remembered, from when the question left; at most [`MAX_CACHE`]. 0 asks
     /// every time.
     pub cache: Duration,
-    /// How many questions may be under way at once, from 1 to [`MAX_IN_FLIGHT`]; also the most connections. Beyond
-    /// it callers are denied at once.
+    /// How many questions may be under way at once, from 1 to [`MAX_IN_FLIGHT`]; each
+    /// has a connection. Beyond it callers are denied at once.
     pub max_in_flight: usize,
 }
 
