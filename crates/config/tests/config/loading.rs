@@ -263,11 +263,16 @@ fn the_document_names_every_key() {
 }
 
 #[test]
-fn the_documents_example_loads() {
-    let yaml = DOCUMENT.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
-    let config = Case::new().file("config.yaml", yaml).var("MY_OPENAI_KEY", "k").loaded().config;
-    assert_eq!(config.providers[1].models, ["llama3.2", "qwen3"]);
-    assert_eq!(config.models[1].max_output_tokens, Some(8_192));
+fn the_documents_examples_load() {
+    let examples = DOCUMENT.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let load = |yaml: &str| Case::new().file("config.yaml", yaml).var("MY_OPENAI_KEY", "k").loaded();
+    let loaded: Vec<_> = examples.map(load).collect();
+    let [keys, providers, identities] = loaded.as_slice() else { panic!("{} examples", loaded.len()) };
+    assert!(keys.warnings.is_empty(), "{:?}", keys.warnings);
+    assert_eq!(keys.config.authentication.api_keys[0].rate_limit_per_hour, Some(100));
+    assert_eq!(providers.config.providers[1].models, ["llama3.2", "qwen3"]);
+    assert_eq!(providers.config.models[1].max_output_tokens, Some(8_192));
+    assert_eq!(identities.config.identity_providers.len(), 2);
 }
 
 #[test]
