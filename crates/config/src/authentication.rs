@@ -2,7 +2,7 @@
 
 use secrecy::SecretString;
 use tollgate_domain::{
-    KeyText, Permissions,
+    KeyText, Permission, Permissions,
     key::{MalformedKey, is_access_token},
 };
 
@@ -54,6 +54,13 @@ pub(crate) fn read(root: &mut Section<'_, '_>, production: bool) -> Authenticati
         let default_permissions =
             permissions(section, "default_permissions").unwrap_or_else(Permissions::defaults);
         section.show_default("default_permissions", default_permissions.to_text());
+        if default_permissions.allow(&Permission::Admin) {
+            section.report.problem(
+                "authentication.default_permissions",
+                "holds `admin`, which every key would get",
+                "take it out, and give it to the keys that administer one by one",
+            );
+        }
         let api_keys = section.map("api_keys", Naming::Position, |key, section| {
             legacy_key(key, section, &default_permissions, production)
         });

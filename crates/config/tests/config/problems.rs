@@ -251,6 +251,21 @@ fn legacy_keys_must_be_keys_that_somebody_could_send() {
 }
 
 #[test]
+fn no_key_administers_by_default() {
+    for (permissions, is_problem) in
+        [("[chat, admin]", true), ("[admin]", true), ("[chat, keys:verify]", false)]
+    {
+        let file = format!("authentication: {{default_permissions: {permissions}}}");
+        let case = Case::new().file("config.yaml", &file);
+        if is_problem {
+            with_key(&case.problems(), "authentication.default_permissions");
+        } else {
+            case.loaded();
+        }
+    }
+}
+
+#[test]
 fn a_printed_legacy_key_is_for_development_alone() {
     let file = "authentication:\n  api_keys:\n    V2C-8UkDpfeuisiWxMCkf-5cFpY9zvRxy5MoZ47PVLY: {}\n";
     assert_eq!(Case::new().file("config.yaml", file).loaded().warnings.len(), 1);
