@@ -129,7 +129,7 @@ pub struct UsageEvent {
     pub request_id: String,
     /// Whose request it was.
     pub user_id: UserId,
-    /// The key that asked.
+    /// The key that asked; `KeyId::of_sessions` where it was an access token.
     pub api_key_id: KeyId,
     /// Live or test.
     pub environment: Environment,
