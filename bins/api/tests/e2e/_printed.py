@@ -21,20 +21,25 @@ class Printed(EndToEnd):
     """Runs what is printed in a shell, with the echo provider."""
 
     environment = {"OPENAI_API_KEY": None, "OPENAI_BASE_URL": None}
+    # Whether the program works over the server's API, not on its database.
+    over_the_api = False
 
     def shell(self, command, code=0, **here):
         """Runs a command line as printed, `here` in place of its placeholders; gives what it wrote."""
+        words, environment = [_installation.ADMIN], self.server.installation.environment | {"NO_PROXY": "*"}
+        if self.over_the_api:
+            words += ["--server", self.server.url]
+            environment["TOLLGATE_TOKEN"] = self.server.administrator().token
         for program in PROGRAMS:
-            command = command.replace(program, shlex.quote(_installation.ADMIN))
+            command = command.replace(program, shlex.join(words))
         for host in HOSTS:
             command = command.replace(host, self.server.url)
         for placeholder, text in here.items():
             command = command.replace(placeholder, text)
-        installation = self.server.installation
         done = subprocess.run(
             ["bash", "-c", command],
-            cwd=installation.folder,
-            env=installation.environment | {"NO_PROXY": "*"},
+            cwd=self.server.installation.folder,
+            env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -312,6 +312,14 @@ class Commands(Printed):
         self.assertIn(key_id, ended.err, "the nearest is named")
 
 
+class OverTheApi(Commands):
+    """The same commands, from where the database is not."""
+
+    over_the_api = True
+    # It runs the program by itself.
+    test_watch = None
+
+
 class Configured(Printed):
     """The printed `config.yaml`."""
 

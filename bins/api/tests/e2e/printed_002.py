@@ -453,5 +453,12 @@ class Commands(Printed):
             self.assert_problem(self.chat(key), 401, "invalid_api_key")
 
 
+class OverTheApi(Commands):
+    """The same commands, from where the database is not, but for the import."""
+
+    over_the_api = True
+    test_migrate = test_migrate_from_the_old_table = test_migrate_from_the_table_of_document_000 = None
+
+
 if __name__ == "__main__":
     unittest.main()
