@@ -1,7 +1,7 @@
 //! `Idempotency-Key`: which calls take it, and what they are answered the second time.
 
 use chrono::TimeDelta;
-use tollgate_accounts::{By, Client, admin::NewAdmin, login::Login};
+use tollgate_accounts::{AccountsError, By, Client, admin::NewAdmin, login::Login};
 use tollgate_domain::Clock;
 use tollgate_testkit::Fault;
 use totp_rs::{Builder, Secret};
@@ -10,6 +10,7 @@ use super::{
     house::{House, PASSWORD, access},
     *,
 };
+use crate::problem::Problem;
 
 const KEYS: &str = "/api/v1/keys";
 /// Longer than a run has its call for itself.
@@ -271,4 +272,13 @@ async fn an_answer_is_told_again_for_a_day() {
     house.clock.advance(TimeDelta::hours(24));
     assert_eq!(house.state.accounts.forget_idempotent_calls(house.clock.now()).unwrap(), 1);
     assert!(first.json()["key"].as_str().is_some_and(|key| !key.is_empty()));
+}
+
+#[actix_web::test]
+async fn who_has_too_many_kept_is_told_when_one_more_is() {
+    let problem = Problem::from(AccountsError::TooManyIdempotencyKeys { max: 7, retry_after: 60 });
+    assert_eq!((problem.status().as_u16(), problem.code()), (429, "rate_limit_exceeded"));
+    assert!(problem.detail().contains("at most 7 calls"), "{}", problem.detail());
+    let answer = actix_web::ResponseError::error_response(&problem);
+    assert_eq!(answer.headers().get("retry-after").unwrap(), "60");
 }
