@@ -231,7 +231,7 @@ class Pepper(Administered):
 OPEN = """
 authentication:
   enabled: false
-  default_permissions: [chat, "usage:read", "keys:manage", "keys:verify", admin]
+  default_permissions: [chat, "usage:read", "keys:manage", "keys:verify"]
 """
 
 
