@@ -10,7 +10,7 @@ mod present;
 mod query;
 
 pub use actor::{
-    Admin, Holder, KeyManager, KeyRevoker, KeyVerifier, MaybeSessionUser, Principal, SessionUser, session_of,
+    Admin, Holder, KeyManager, KeyVerifier, MaybeSessionUser, Principal, SessionUser, session_of,
 };
 pub use after::After;
 pub(crate) use body::is_encoded;
