@@ -28,6 +28,13 @@ const QUESTIONS: &[(&str, &str)] = &[
         "SELECT count(*) FROM api_keys WHERE user_id = {id} AND revoked_at IS NULL",
         "api_keys_unrevoked_of_user",
     ),
+    // What a key has made, at any remove.
+    (
+        "WITH RECURSIVE tree (id, user_id, revoked) AS (SELECT id, user_id, revoked_at IS NOT NULL FROM api_keys \
+         WHERE id = {id} UNION SELECT k.id, k.user_id, k.revoked_at IS NOT NULL FROM tree t JOIN api_keys k \
+         ON k.created_by_key = t.id) SELECT id FROM tree WHERE user_id = {id} AND NOT revoked",
+        "api_keys_made_by",
+    ),
     // People and scripts that look into the database.
     ("SELECT * FROM v_user_api_keys WHERE user_id = 'user_123'", "users_by_shown_id"),
     ("SELECT * FROM v_user_api_keys WHERE user_id = 'user_123'", "api_keys_of_user"),

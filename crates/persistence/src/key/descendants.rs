@@ -1,16 +1,17 @@
 //! Keys that were made by a key, by those, and so on.
 
-use std::collections::BTreeSet;
-
-use diesel::prelude::*;
+use diesel::{prelude::*, sql_query};
 use tollgate_domain::{ApiKey, KeyId, Time, UserId};
 use tollgate_store::{Change, EntryOf};
 
 use super::{find, mark_revoked};
-use crate::{both::Conn, database::Effects, failure::Failure, pg, schema::api_keys, types::Id};
-
-/// Ids that are asked for in one statement.
-const PIECE: usize = 500;
+use crate::{
+    both::Conn,
+    database::Effects,
+    failure::Failure,
+    pg,
+    types::{self, Id},
+};
 
 /// Revokes a key and its descendants; gives the key, and what that brings about.
 pub fn revoke(
@@ -38,23 +39,28 @@ pub fn revoke(
     Ok((find(conn, id.into())?, Effects::new(changes, entries)))
 }
 
-/// A key and those of its descendants of the same user that are not revoked, in the order of their ids. Each is visited
-/// once, so that it ends; what is revoked is passed through and not held, for there may be a great many.
-fn live_of_tree(conn: &mut Conn, root: Id, user: Id) -> Result<BTreeSet<Id>, Failure> {
-    let (mut seen, mut live) = (BTreeSet::from([root]), BTreeSet::from([root]));
-    let mut parents = vec![root];
-    while !parents.is_empty() {
-        let mut children = Vec::new();
-        for piece in parents.chunks(PIECE) {
-            let made: Vec<(Id, bool)> = api_keys::table
-                .filter(api_keys::created_by_key.eq_any(piece.iter().map(|id| Some(*id))))
-                .filter(api_keys::user_id.eq(user))
-                .select((api_keys::id, api_keys::revoked_at.is_null()))
-                .load(conn)?;
-            live.extend(made.iter().filter(|(_, live)| *live).map(|(id, _)| *id));
-            children.extend(made.into_iter().map(|(id, _)| id));
-        }
-        parents = children.into_iter().filter(|child| seen.insert(*child)).collect();
-    }
-    Ok(live)
+/// A key and its descendants of the same user, but for those that are revoked, in the order of their ids. Each is visited
+/// once, so that it ends. Whoever holds a key can make and revoke a great many by it: they are passed through where they
+/// lie, and none is held.
+fn live_of_tree(conn: &mut Conn, root: Id, user: Id) -> Result<Vec<Id>, Failure> {
+    // Whose each is, is asked in the end: it would lead to an index of all that the user has.
+    let tree = sql_query(
+        "WITH RECURSIVE tree (id, user_id, revoked) AS ( \
+             SELECT id, user_id, revoked_at IS NOT NULL FROM api_keys WHERE id = $1 \
+             UNION \
+             SELECT k.id, k.user_id, k.revoked_at IS NOT NULL FROM tree t JOIN api_keys k ON k.created_by_key = t.id \
+         ) SELECT id FROM tree WHERE user_id = $2 AND NOT revoked ORDER BY id",
+    );
+    let tree = tree.bind::<types::sql::Id, _>(root).bind::<types::sql::Id, _>(user);
+    let live: Vec<Live> = match conn {
+        Conn::Pg(conn) => tree.load(conn)?,
+        Conn::Sqlite(conn) => tree.load(conn)?,
+    };
+    Ok(live.into_iter().map(|live| live.id).collect())
+}
+
+#[derive(QueryableByName)]
+struct Live {
+    #[diesel(sql_type = types::sql::Id)]
+    id: Id,
 }
