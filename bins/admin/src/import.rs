@@ -23,10 +23,6 @@ pub use source::{Source, Tables};
 const MAX_NAMED: usize = 1_000;
 /// The longest pause between two batches.
 const MAX_PAUSE: Duration = Duration::from_millis(200);
-/// How long others who write may have to wait for a batch: one that takes longer is followed by smaller ones.
-const PIECE: Duration = Duration::from_millis(20);
-/// The fewest records of a batch, however long they take: a commit's wait for the disk is the same for few and many.
-const MIN_BATCH: usize = 50;
 
 /// Takes a batch over.
 pub type Take<'a> = dyn Fn(&[Record]) -> Result<Vec<Outcome>, AdminError> + 'a;
@@ -66,8 +62,6 @@ struct Import<'a> {
     pauses: bool,
     lines: Vec<u64>,
     batch: Vec<Record>,
-    /// How many records the present batch is to have.
-    size: usize,
     report: Report,
 }
 
@@ -91,15 +85,7 @@ pub fn run(
     take: &Take<'_>,
 ) -> Result<(), AdminError> {
     let report = Report { dry_run: how.dry_run, ..Report::default() };
-    let mut import = Import {
-        take,
-        kind,
-        pauses: how.pauses,
-        lines: Vec::new(),
-        batch: Vec::new(),
-        size: if how.pauses { MIN_BATCH } else { MAX_BATCH },
-        report,
-    };
+    let mut import = Import { take, kind, pauses: how.pauses, lines: Vec::new(), batch: Vec::new(), report };
     // What was taken before a file turns out to be broken is told all the same.
     let read = read(source, tables, &mut import);
     let flushed = import.flush();
@@ -128,7 +114,7 @@ impl Import<'_> {
             Ok(record) => {
                 self.lines.push(line);
                 self.batch.push(record);
-                if self.batch.len() >= self.size { self.flush() } else { Ok(()) }
+                if self.batch.len() >= MAX_BATCH { self.flush() } else { Ok(()) }
             }
             Err(reason) => {
                 self.skip(line, reason);
@@ -148,9 +134,7 @@ impl Import<'_> {
             self.count(line, outcome);
         }
         if self.pauses {
-            let took = started.elapsed();
-            self.size = next_size(self.size, took);
-            thread::sleep(took.min(MAX_PAUSE));
+            thread::sleep(started.elapsed().min(MAX_PAUSE));
         }
         Ok(())
     }
@@ -209,34 +193,6 @@ impl Import<'_> {
     }
 }
 
-/// How many records a batch is to have after one of `size` that took so long.
-fn next_size(size: usize, took: Duration) -> usize {
-    let next = if took > PIECE {
-        size.div_euclid(2)
-    } else if took < PIECE / 2 {
-        size.saturating_mul(2)
-    } else {
-        size
-    };
-    next.clamp(MIN_BATCH, MAX_BATCH)
-}
-
 fn add(count: &mut u64) {
     *count = count.saturating_add(1);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn batches_are_as_large_as_others_can_wait_for() {
-        let sizes = |took: Duration| {
-            let next = |size: &usize| Some(next_size(*size, took));
-            std::iter::successors(Some(MIN_BATCH * 2), next).take(20).collect::<Vec<_>>()
-        };
-        assert_eq!(sizes(PIECE * 3).last(), Some(&MIN_BATCH));
-        assert_eq!(sizes(PIECE / 3).last(), Some(&MAX_BATCH));
-        assert!(sizes(PIECE).iter().all(|size| *size == MIN_BATCH * 2));
-    }
 }
