@@ -20,9 +20,10 @@ use hyper_util::{
 };
 use rustls::ClientConfig;
 use tokio::sync::Semaphore;
+use tollgate_domain::Environment;
 
 use crate::{
-    denied::{Denied, Misconfigured, Unavailable},
+    denied::{Denied, Misconfigured, Refusal, Unavailable},
     settings::{Settings, SettingsError},
     wire::{self, Answer},
 };
@@ -61,6 +62,7 @@ pub(crate) struct Asker {
     target: Uri,
     authorization: HeaderValue,
     places: Semaphore,
+    test_keys: bool,
 }
 
 impl Asker {
@@ -87,6 +89,7 @@ impl Asker {
             target: settings.target()?,
             authorization: settings.authorization()?,
             places: Semaphore::new(settings.max_in_flight),
+            test_keys: settings.test_keys,
         })
     }
 
@@ -136,7 +139,15 @@ impl Asker {
             let too_long = error.is::<http_body_util::LengthLimitError>();
             Denied::Unavailable(if too_long { Unavailable::Unreadable } else { Unavailable::Broken })
         })?;
-        wire::answer(&body.to_bytes())
+        let caller = wire::answer(&body.to_bytes())?;
+        if caller.environment == Environment::Test && !self.test_keys {
+            return Err(Denied::Refused(Refusal::here(
+                "permission_denied",
+                "this API key is for tests, and this service takes none of those",
+                StatusCode::FORBIDDEN,
+            )));
+        }
+        Ok(caller)
     }
 
     fn request(&self, body: Bytes) -> Request<Full<Bytes>> {

@@ -11,7 +11,8 @@ pub struct Caller {
     pub user_id: UserId,
     /// The key; `None` where the credential is an access token.
     pub api_key_id: Option<KeyId>,
-    /// Whether the key is for tests: what such a caller reaches must be marked for tests.
+    /// Whether the key is for tests: what such a caller reaches must be marked for tests. Only where
+    /// [`Settings::test_keys`](crate::Settings::test_keys) lets such callers in.
     pub environment: Environment,
     /// The key's own tier, else its user's.
     pub tier: Tier,

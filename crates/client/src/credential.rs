@@ -4,7 +4,7 @@ use std::fmt;
 
 use http::{HeaderMap, StatusCode, header::AUTHORIZATION};
 use secrecy::{ExposeSecret, SecretString};
-use tollgate_domain::KeyText;
+use tollgate_domain::{KeyText, key::is_access_token};
 
 use crate::denied::{Denied, Refusal};
 
@@ -96,11 +96,6 @@ impl fmt::Debug for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}([redacted])", self.kind)
     }
-}
-
-/// Access tokens are JWTs: three parts, the first a JSON object in base64.
-fn is_access_token(text: &str) -> bool {
-    text.starts_with("eyJ") && text.bytes().filter(|byte| *byte == b'.').count() == 2
 }
 
 fn text(value: &[u8]) -> Result<&str, Denied> {

@@ -93,8 +93,8 @@ impl Guard {
     /// Never remembered, never repeated.
     ///
     /// # Errors
-    /// [`Denied`]: whoever it is, is not admitted. [`Denied::Refused`] has counted nothing;
-    /// [`Denied::Unavailable`] may have.
+    /// [`Denied`]: whoever it is, is not admitted. [`Denied::Refused`] has counted nothing, but for tests where the key
+    /// was for tests and [`Settings::test_keys`] takes none; [`Denied::Unavailable`] may have.
     pub async fn charge(
         &self,
         credential: &Credential,
@@ -144,8 +144,9 @@ impl Inner {
 
 /// What Tollgate would refuse, or not even take, whatever it knows.
 fn hopeless(credential: &Credential, question: &Question) -> Option<Refusal> {
-    let no_model =
-        question.model.as_ref().is_some_and(|model| model.is_empty() || model.len() > MAX_MODEL_BYTES);
+    let is_none =
+        |model: &String| !(1..=MAX_MODEL_BYTES).contains(&model.len()) || model.chars().any(char::is_control);
+    let no_model = question.model.as_ref().is_some_and(is_none);
     let refusal = Refusal::here("model_not_allowed", "there is no model of that name", StatusCode::FORBIDDEN);
     credential.refusal().or_else(|| no_model.then_some(refusal))
 }

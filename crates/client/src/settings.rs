@@ -37,6 +37,10 @@ pub struct Settings {
     /// How many questions may be under way at once, from 1 to [`MAX_IN_FLIGHT`]; each
     /// has a connection. Beyond it callers are denied at once.
     pub max_in_flight: usize,
+    /// Whether keys for tests are taken, of which users make as many as they like and whose quota is apart from that of
+    /// their others. A service that takes them looks at [`Caller::environment`](crate::Caller::environment), or is for
+    /// tests itself.
+    pub test_keys: bool,
 }
 
 /// What is wrong with the settings. Never quotes them.
@@ -63,7 +67,7 @@ pub enum SettingsError {
 }
 
 impl Settings {
-    /// The usual patience: 2 s, answers remembered for [`MAX_CACHE`], 256 questions at once.
+    /// The usual patience: 2 s, answers remembered for [`MAX_CACHE`], 256 questions at once; no keys for tests.
     pub fn new(base_url: impl Into<String>, service_key: SecretString) -> Self {
         Self {
             base_url: base_url.into(),
@@ -71,6 +75,7 @@ impl Settings {
             timeout: DEFAULT_TIMEOUT,
             cache: MAX_CACHE,
             max_in_flight: DEFAULT_IN_FLIGHT,
+            test_keys: false,
         }
     }
 

@@ -11,7 +11,8 @@ use futures::future::join_all;
 use secrecy::SecretString;
 use serde_json::json;
 use tollgate_client::{
-    Caller, Credential, Denied, Guard, Misconfigured, Permission, Question, Settings, Unavailable,
+    Caller, Credential, Denied, Environment, Guard, Misconfigured, Permission, Question, Settings,
+    Unavailable,
 };
 
 const KEY: &str = "a-key-that-was-imported";
@@ -375,7 +376,7 @@ async fn what_no_key_can_be_is_refused_without_asking() {
     let guard = guard(&fake);
     let denied = check(&guard, "sk_live_tg_mistyped").await.unwrap_err();
     assert_eq!((denied.status().as_u16(), denied.code()), (401, "invalid_api_key"));
-    for model in [String::new(), "x".repeat(201)] {
+    for model in [String::new(), "x".repeat(201), "a\nb".to_owned()] {
         let question = Question { model: Some(model), ..Question::default() };
         let denied = guard.check(&Credential::new(KEY), &question).await.unwrap_err();
         assert_eq!((denied.status().as_u16(), denied.code()), (403, "model_not_allowed"));
@@ -394,4 +395,25 @@ async fn nothing_shows_the_services_own_key() {
     for shown in [format!("{guard:?} {denied:?} {denied}"), denied.detail()] {
         assert!(!shown.contains(SERVICE_KEY) && !shown.contains(KEY), "{shown}");
     }
+}
+
+#[tokio::test]
+async fn keys_for_tests_are_taken_where_the_settings_say_so() {
+    let mut test = valid();
+    test["environment"] = json!("test");
+    let fake = Fake::start(Reply::Json(200, test));
+    let guard = guard(&fake);
+    for denied in [
+        check(&guard, KEY).await.unwrap_err(),
+        check(&guard, KEY).await.unwrap_err(),
+        charge(&guard, 7).await.unwrap_err(),
+        check(&forgetful(&fake), KEY).await.unwrap_err(),
+    ] {
+        assert_eq!((denied.status().as_u16(), denied.code()), (403, "permission_denied"));
+    }
+    let taking = with(Settings { test_keys: true, ..settings(&fake) });
+    assert_eq!(check(&taking, KEY).await.unwrap().environment, Environment::Test);
+    assert_eq!(charge(&taking, 7).await.unwrap().environment, Environment::Test);
+    fake.reply(good());
+    assert_eq!(charge(&taking, 7).await.unwrap().environment, Environment::Live);
 }
