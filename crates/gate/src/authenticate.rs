@@ -138,19 +138,24 @@ impl Authenticator {
     }
 
     async fn key(&self, hashes: Vec<KeyHash>, now: Time) -> Result<Option<Arc<ApiKey>>, Refusal> {
-        let newest = hashes.first().copied();
+        let Some(newest) = hashes.first().copied() else { return Ok(None) };
+        let mut older_asked_for = false;
         for hash in hashes {
             let found = match self.directory.key(&hash, now) {
                 Lookup::Known(key) => Some(key),
                 Lookup::Absent => None,
-                Lookup::Ask => self.load_key(hash, now).await?,
+                Lookup::Ask => {
+                    older_asked_for |= hash != newest;
+                    self.load_key(hash, now).await?
+                }
             };
             if found.is_some() {
-                self.renew(hash, newest.unwrap_or(hash));
+                self.renew(hash, newest);
                 return Ok(found);
             }
         }
-        Ok(None)
+        // It may have been kept under the newest since it was found to be absent there.
+        if older_asked_for { self.load_key(newest, now).await } else { Ok(None) }
     }
 
     /// Keeps a secret that was found under an older pepper's hash under the newest's. Nobody waits for it: where it
@@ -196,5 +201,39 @@ impl Authenticator {
             }
             Err(blocking::Overloaded) => Err(Refusal::Overloaded),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+    use tollgate_store::{Change, ChangeListener};
+
+    use super::*;
+    use crate::fixture::House;
+
+    #[test]
+    fn a_key_that_was_kept_under_the_newest_pepper_is_found_there() {
+        let house = House::plain();
+        let directory = Arc::new(Directory::new(1_000_000));
+        let pepper = Pepper::new(&["newer", "pepper"]).unwrap();
+        let stores = house.line.shared.stores.clone();
+        let lookups = Arc::clone(&house.lookups) as Arc<dyn Blocking>;
+        let clock = Arc::clone(&house.clock) as Arc<dyn Clock>;
+        let authenticator = Authenticator::new(Arc::clone(&directory), stores, pepper, clock, lookups, 1_000);
+        let present = |text: &str| authenticator.authenticate(text, None).now_or_never().unwrap();
+
+        let before = *house.rows.hash.lock().unwrap();
+        let key = present(&house.secret).unwrap().key;
+        assert_ne!(*house.rows.hash.lock().unwrap(), before, "it was kept anew at its first use");
+        // A change of the key lets what is remembered of it go, but not that it was absent a moment ago.
+        directory.changed(&[Change::Key(key.id)]);
+        assert_eq!(present(&house.secret).unwrap().key.id, key.id);
+        assert_eq!(present("some-old-key").unwrap_err(), Refusal::UnknownKey);
+        // What nobody has is looked up once for each pepper, and once more; then not at all for a while.
+        let asked = house.lookups.jobs.load(std::sync::atomic::Ordering::SeqCst);
+        assert_eq!(present("another-old-key").unwrap_err(), Refusal::UnknownKey);
+        assert_eq!(present("another-old-key").unwrap_err(), Refusal::UnknownKey);
+        assert_eq!(house.lookups.jobs.load(std::sync::atomic::Ordering::SeqCst), asked + 3);
     }
 }

@@ -289,7 +289,7 @@ impl tollgate_store::OpenRequestStore for NoSpool {
 
 /// One user with one key, and what the user had used before.
 pub struct Rows {
-    pub hash: KeyHash,
+    pub hash: Mutex<KeyHash>,
     pub key: ApiKey,
     pub user: User,
     pub used: Mutex<Option<u64>>,
@@ -302,7 +302,7 @@ fn unasked<T>() -> Result<T, StoreError> {
 
 impl tollgate_store::KeyStore for Rows {
     fn by_hash(&self, hash: &KeyHash) -> Result<Option<ApiKey>, StoreError> {
-        Ok((*hash == self.hash).then(|| self.key.clone()))
+        Ok((*hash == *self.hash.lock().unwrap()).then(|| self.key.clone()))
     }
     fn create(&self, _: &NewKey, _: u32, _: &[AuditEntry]) -> Result<bool, StoreError> {
         unasked()
@@ -347,8 +347,13 @@ impl tollgate_store::KeyStore for Rows {
     ) -> Result<Vec<tollgate_store::Imported>, StoreError> {
         unasked()
     }
-    fn rehash(&self, _: &KeyHash, _: &KeyHash) -> Result<bool, StoreError> {
-        unasked()
+    fn rehash(&self, from: &KeyHash, to: &KeyHash) -> Result<bool, StoreError> {
+        let mut hash = self.hash.lock().unwrap();
+        let is_there = *hash == *from;
+        if is_there {
+            *hash = *to;
+        }
+        Ok(is_there)
     }
     fn rotate(&self, _: &tollgate_store::KeyRotation) -> Result<Option<ApiKey>, StoreError> {
         unasked()
@@ -718,7 +723,7 @@ fn rows(setup: &Setup, now: Time, random: &dyn Randomness, pepper: &Pepper) -> (
     (setup.edit)(&mut key, &mut user);
     let used = Mutex::new(setup.used);
     let hash = if setup.anonymous { pepper.anonymous_hashes()[0] } else { pepper.hash(&text) };
-    let rows = Rows { hash, key, user, used, asked: AtomicUsize::new(0) };
+    let rows = Rows { hash: Mutex::new(hash), key, user, used, asked: AtomicUsize::new(0) };
     (rows, text.expose().to_owned())
 }
 
