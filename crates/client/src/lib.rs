@@ -59,8 +59,8 @@
 //! Like checks under way are one request. A charge is never remembered and never repeated: one whose answer got
 //! lost may have been counted, so it is [`Denied::Unavailable`].
 //!
-//! **Keys for tests** are refused unless [`Settings::test_keys`] says otherwise: their quota is apart, so that a user whose
-//! own is spent would go on with them.
+//! **Keys for tests** are refused unless [`Settings::test_keys`] says otherwise: their quota is apart, so that a user
+//! whose own is spent would go on with them.
 //!
 //! **Plain `http`** is taken, for a Tollgate beside the service or in one private network; the caller's keys and the
 //! service's own cross that network as they are. Elsewhere write `https`.
