@@ -50,7 +50,7 @@ class Printed(EndToEnd):
         return done.stdout
 
     def curl(self, command, credentials="", **here):
-        """Runs a `curl` as printed, with a header of credentials besides; gives the status, headers and JSON."""
+        """Runs a `curl` as printed, with a header of credentials besides; gives status, headers and JSON."""
         if credentials:
             command = command.rstrip() + f" -H {shlex.quote(credentials)}"
         said = self.shell(command.rstrip() + " -s -D - -w '\\n%{http_code}'", **here)

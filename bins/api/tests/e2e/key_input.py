@@ -1,4 +1,4 @@
-"""What people and programs get wrong about keys: the field is named, nothing is made, and the server goes on."""
+"""What people and programs get wrong about keys: the field is named, nothing is made, the server goes on."""
 
 import json
 import random
@@ -73,7 +73,7 @@ WRONG_OF_KEYS = (
     ({"allowed_ips": ["2001:db8::1/64"]}, "allowed_ips"),
     ({"allowed_ips": ["10.0.0.0/33"]}, "allowed_ips"),
     ({"allowed_ips": ["10.0.0.0/-1"]}, "allowed_ips"),
-    ({"allowed_ips": ["10.0.0.0/8 "  "x"]}, "allowed_ips"),
+    ({"allowed_ips": ["10.0.0.0/8 x"]}, "allowed_ips"),
     ({"allowed_ips": ["010.0.0.1"]}, "allowed_ips"),
     ({"allowed_ips": ["1.2.3"]}, "allowed_ips"),
     ({"allowed_ips": ["fe80::1%eth0"]}, "allowed_ips"),
@@ -153,7 +153,8 @@ class KeyInput(EndToEnd):
 
     def assert_named(self, answer, field):
         problem = self.assert_problem(answer, 422, "validation_failed")
-        self.assertIn(field, {error["field"].partition("[")[0].partition(".")[0] for error in problem["errors"]})
+        fields = {error["field"].partition("[")[0].partition(".")[0] for error in problem["errors"]}
+        self.assertIn(field, fields)
         # What was sent is not sent back at length.
         self.assertLess(len(answer.content), 2_000, answer.text[:300])
 
@@ -164,7 +165,8 @@ class KeyInput(EndToEnd):
         self.assertEqual(self.keys().keys(), {self.user.key_id})
 
     def test_changes_of_keys(self):
-        for wish, field in WRONG + WRONG_OF_KEYS + (({"is_active": "yes"}, "is_active"), ({"is_active": 1}, "is_active")):
+        switches = (({"is_active": "yes"}, "is_active"), ({"is_active": 1}, "is_active"))
+        for wish, field in WRONG + WRONG_OF_KEYS + switches:
             with self.subTest(str(wish)[:80]):
                 self.assert_named(self.user.api("PATCH", f"{KEYS}/{self.user.key_id}", json=wish), field)
         for wish in WRONG_WHEN_MADE + WRONG_OF_NEW_KEYS:
@@ -340,8 +342,9 @@ FIELDS = (
 ).split()
 VALUES = (
     *(None, True, False, 0, 1, -1, 60, 365, 2**31, 2**32, 2**63, 2**64, -(2**63) - 1, 0.1, 1e300, -0.0),
-    *("", " ", "x", "chat", "free", "pro", "live", "test", "\u0000", "🔑", "1", "true", "a" * 101, "10.0.0.0/8"),
-    *([], [None], ["chat"], ["keys:manage", "chat"], ["10.0.0.0/8", "::/0"], [[]], [{}], ["x"] * 200, ["\u0000"]),
+    *("", " ", "x", "chat", "free", "pro", "live", "test", "\u0000", "🔑", "1", "true", "a" * 101),
+    *("10.0.0.0/8", [], [None], ["chat"], ["keys:manage", "chat"], ["10.0.0.0/8", "::/0"], [[]], [{}]),
+    *(["x"] * 200, ["\u0000"]),
     *({}, {"": {}}, {"a": None}, {"a": [1, 2]}, {"\u0000": "\u0000"}, nested(30), {"x": "y" * 5_000}),
 )
 
@@ -416,7 +419,8 @@ class CommandLineInput(EndToEnd):
             with self.subTest(name[:20]):
                 self.assertIn("name", self.refused("create", "--name", name))
         listed = json.loads(self.server.installation.admin("list", "--include-inactive", "--json").out)
-        self.assertEqual({key["name"] for key in listed["items"]} - {"Primary API Key"}, set(), "nothing was made")
+        names = {key["name"] for key in listed["items"]}
+        self.assertEqual(names - {"Primary API Key"}, set(), "nothing was made")
 
     def test_keys_that_are_not_there(self):
         user = self.server.register()

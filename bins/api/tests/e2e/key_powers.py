@@ -183,7 +183,8 @@ class Powers(EndToEnd):
             )
         )
         path = f"/api/v1/keys/{made['id']}"
-        self.assert_ok(user.api("PATCH", path, json={"hourly_limit": 40, "permissions": ["usage:write", "chat"]}))
+        less = {"hourly_limit": 40, "permissions": ["usage:write", "chat"]}
+        self.assert_ok(user.api("PATCH", path, json=less))
         for wish in ({"hourly_limit": 41}, {"hourly_limit": None}):
             self.assert_problem(user.api("PATCH", path, json=wish), 403, "permission_denied")
         self.assertEqual(user.chat(key=made["key"]).headers["X-RateLimit-Limit-Hour"], "40")
@@ -213,7 +214,8 @@ class Powers(EndToEnd):
         self.assertEqual(self.assert_ok(stats)["total_requests"], 1)
         logs = self.server.call("GET", "/api/v1/usage/logs", headers=bearer(reader["key"]))
         self.assertEqual({event["api_key_id"] for event in self.assert_ok(logs)["items"]}, {reader["id"]})
-        self.assertEqual(self.assert_ok(self.call(reader["key"], "GET", f"/{reader['id']}/usage"))["total_requests"], 1)
+        own = self.assert_ok(self.call(reader["key"], "GET", f"/{reader['id']}/usage"))
+        self.assertEqual(own["total_requests"], 1)
         refused = self.call(reader["key"], "GET", f"/{other['id']}/usage")
         self.assert_problem(refused, 404, "not_found")
         for path in ("", f"/{reader['id']}", f"/{other['id']}"):
@@ -237,7 +239,8 @@ class Powers(EndToEnd):
             self.assert_problem(answer, 429, "rate_limit_exceeded")
             self.assertEqual(answer.headers["X-RateLimit-Remaining-Minute"], "0")
             self.assertEqual(answer.headers["X-RateLimit-Remaining-Hour"], "998")
-        live, tested = user.stats(), self.server.call("GET", "/api/v1/usage/stats", headers=bearer(test["key"]))
+        tested = self.server.call("GET", "/api/v1/usage/stats", headers=bearer(test["key"]))
+        live = user.stats()
         self.assertEqual(live["successful_requests"], 2)
         self.assertEqual(self.assert_ok(tested)["successful_requests"], 2)
         self.assertEqual(
@@ -247,7 +250,8 @@ class Powers(EndToEnd):
     def test_headers_on_refusals(self):
         user = self.server.register()
         made = user.make_key(permissions=["chat"], allowed_models=["echo"], minute_limit=3)
-        names = [f"X-RateLimit-{what}-{window}" for what in ("Limit", "Remaining", "Reset") for window in ("Minute", "Hour", "Day")]
+        kinds, windows = ("Limit", "Remaining", "Reset"), ("Minute", "Hour", "Day")
+        names = [f"X-RateLimit-{kind}-{window}" for kind in kinds for window in windows]
         names += ["RateLimit", "RateLimit-Policy"]
         refused = user.chat(key=made["key"], model="another")
         self.assert_problem(refused, 403, "model_not_allowed")

@@ -176,7 +176,7 @@ class Commands(Printed):
         self.addCleanup(self.execute, f"DROP TABLE {table}")
         for row in rows:
             values = ", ".join(
-                "NULL" if value is None else str(value).upper() if isinstance(value, bool | int) else f"'{value}'"
+                "NULL" if value is None else str(value).upper() if isinstance(value, int) else f"'{value}'"
                 for value in row.values()
             )
             self.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({values})")
@@ -185,7 +185,8 @@ class Commands(Printed):
         """A key of a user of 002's, as `migrate` takes it over."""
         key, digest = older_key()
         user = f"user_{uuid.uuid4().hex[:8]}"
-        row = {"id": uuid.uuid4().hex, "key_hash": digest, "key_prefix": key[:12], "name": "Old", "user_id": user}
+        row = {"id": uuid.uuid4().hex, "key_hash": digest, "key_prefix": key[:12], "name": "Old"}
+        row["user_id"] = user
         path = self.server.installation.folder / f"{user}.jsonl"
         path.write_text(json.dumps(row | {"tier": "pro"}), encoding="utf-8")
         done = self.server.installation.admin("migrate", "--file", str(path))
