@@ -150,7 +150,11 @@ fn on_each_with(settings: &AccountsSettings, mut test: impl FnMut(&House)) {
 }
 
 fn client() -> Client {
-    Client { ip: Some("203.0.113.9".parse().unwrap()), user_agent: Some("x".repeat(1_000)), ..Client::default() }
+    Client {
+        ip: Some("203.0.113.9".parse().unwrap()),
+        user_agent: Some("x".repeat(1_000)),
+        ..Client::default()
+    }
 }
 
 fn registration(email: &str) -> Registration {
@@ -407,7 +411,12 @@ fn a_key_finds_its_user_or_makes_it() {
         assert_eq!((second.is_new_user, second.user.id), (false, first.user.id));
         let by_id = ProvisionWish { user_id: Some(first.user.id.to_string()), ..wish };
         assert_eq!(house.accounts.provision(&By::program(), &by_id).unwrap().user.id, first.user.id);
-        let filter = KeyFilter { user: Some(first.user.id), include_inactive: true, now: house.clock.now(), kind: None };
+        let filter = KeyFilter {
+            user: Some(first.user.id),
+            include_inactive: true,
+            now: house.clock.now(),
+            kind: None,
+        };
         assert_eq!(house.stores.keys.list(&filter, &PageRequest::default()).unwrap().items.len(), 3);
     });
 }

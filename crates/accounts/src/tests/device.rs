@@ -10,7 +10,11 @@ use super::*;
 use crate::device::{DeviceCodes, DeviceRefusal, GUESSES_WITHIN, INTERVAL, LIFETIME, MAX_GUESSES};
 
 fn editor() -> Client {
-    Client { ip: Some("198.51.100.7".parse().unwrap()), user_agent: Some("Editor/1.0".to_owned()), ..Client::default() }
+    Client {
+        ip: Some("198.51.100.7".parse().unwrap()),
+        user_agent: Some("Editor/1.0".to_owned()),
+        ..Client::default()
+    }
 }
 
 impl House {
