@@ -22,6 +22,9 @@ pub const OLDEST: (u32, u32, u32) = (3, 51, 3);
 const BUSY_TIMEOUT_MS: u32 = 5_000;
 /// How long the writer waits for readers when it begins the WAL anew, in milliseconds.
 const RESTART_TIMEOUT_MS: u32 = 100;
+/// What the writer keeps of the file in memory, in KiB. A transaction that changes more pages than these writes some of
+/// them twice: a batch of an import changes two thousand, all over the indices.
+const WRITER_CACHE_KIB: u32 = 16 * 1_024;
 /// What is left of the WAL after a checkpoint that emptied it, in bytes.
 const WAL_KEPT_BYTES: u32 = 64 * 1_024 * 1_024;
 const FILE_MODE: u32 = 0o600;
@@ -65,6 +68,9 @@ pub fn connect(path: &Path, access: Access) -> Result<SqliteConnection, Error> {
          PRAGMA query_only={query_only}"
     ))
     .map_err(Error::QueryError)?;
+    if access != Access::Read {
+        conn.batch_execute(&format!("PRAGMA cache_size=-{WRITER_CACHE_KIB}")).map_err(Error::QueryError)?;
+    }
     Ok(conn)
 }
 
