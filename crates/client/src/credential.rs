@@ -4,12 +4,13 @@ use std::fmt;
 
 use http::{HeaderMap, StatusCode, header::AUTHORIZATION};
 use secrecy::{ExposeSecret, SecretString};
-use tollgate_domain::{KeyText, key::is_access_token};
+use tollgate_domain::{
+    KeyText,
+    credential::{Looks, X_API_KEY, presented},
+};
 
 use crate::denied::{Denied, Refusal};
 
-/// The header of API keys beside `Authorization`.
-const X_API_KEY: &str = "x-api-key";
 /// The longest access token that is looked at, in bytes.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
@@ -17,23 +18,13 @@ const MAX_TOKEN_BYTES: usize = 8 * 1024;
 #[derive(Clone)]
 pub struct Credential {
     text: SecretString,
-    kind: Kind,
-}
-
-/// What it looks like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// Everything that is no token.
-    ApiKey,
-    /// A JWT.
-    AccessToken,
+    looks: Looks,
 }
 
 impl Credential {
     /// A text that is a key or an access token.
     pub fn new(text: &str) -> Self {
-        let kind = if is_access_token(text) { Kind::AccessToken } else { Kind::ApiKey };
-        Self { text: SecretString::from(text), kind }
+        Self { text: SecretString::from(text), looks: Looks::of(text) }
     }
 
     /// The one credential of a request: `Authorization: Bearer` or `X-API-Key`.
@@ -55,35 +46,24 @@ impl Credential {
         authorization: impl IntoIterator<Item = &'a [u8]>,
         api_key: impl IntoIterator<Item = &'a [u8]>,
     ) -> Result<Self, Denied> {
-        let bearers = authorization.into_iter().map(bearer);
-        let keys = api_key.into_iter().map(text);
-        let mut found: Option<&str> = None;
-        for credential in bearers.chain(keys) {
-            let credential = credential?;
-            match found {
-                _ if credential.is_empty() => {}
-                Some(other) if other != credential => return Err(Denied::Ambiguous),
-                Some(_) | None => found = Some(credential),
-            }
-        }
-        found.map(Self::new).ok_or(Denied::Missing)
+        Ok(presented(authorization, api_key).map(Self::new)?)
     }
 
     /// The text and what it looks like.
-    pub(crate) fn expose(&self) -> (&str, Kind) {
-        (self.text.expose_secret(), self.kind)
+    pub(crate) fn expose(&self) -> (&str, Looks) {
+        (self.text.expose_secret(), self.looks)
     }
 
     /// What Tollgate would say of a text that nobody's credential can be.
     pub(crate) fn refusal(&self) -> Option<Refusal> {
         let text = self.text.expose_secret();
-        match self.kind {
-            Kind::ApiKey => KeyText::parse(text).is_err().then_some(Refusal::here(
+        match self.looks {
+            Looks::ApiKey => KeyText::parse(text).is_err().then_some(Refusal::here(
                 "invalid_api_key",
                 "this is no API key: it was cut off or mistyped",
                 StatusCode::UNAUTHORIZED,
             )),
-            Kind::AccessToken => (text.len() > MAX_TOKEN_BYTES).then_some(Refusal::here(
+            Looks::AccessToken => (text.len() > MAX_TOKEN_BYTES).then_some(Refusal::here(
                 "invalid_credentials",
                 "this is no access token: it is too long",
                 StatusCode::UNAUTHORIZED,
@@ -94,24 +74,7 @@ impl Credential {
 
 impl fmt::Debug for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}([redacted])", self.kind)
-    }
-}
-
-fn text(value: &[u8]) -> Result<&str, Denied> {
-    std::str::from_utf8(value).map(str::trim).map_err(|_not_utf8| Denied::Malformed)
-}
-
-fn bearer(value: &[u8]) -> Result<&str, Denied> {
-    let value = text(value)?;
-    match value.split_once(' ') {
-        Some((scheme, credential)) if scheme.eq_ignore_ascii_case("bearer") => Ok(credential.trim()),
-        None if value.is_empty() || value.eq_ignore_ascii_case("bearer") => Ok(""),
-        Some(_) | None => Err(Denied::Refused(Refusal::here(
-            "invalid_credentials",
-            "only `Authorization: Bearer <access token or API key>` is taken",
-            StatusCode::UNAUTHORIZED,
-        ))),
+        write!(f, "{:?}([redacted])", self.looks)
     }
 }
 
@@ -131,18 +94,18 @@ mod tests {
         Credential::from_headers(&headers)
     }
 
-    fn is(found: Result<Credential, Denied>, text: &str, kind: Kind) {
-        assert_eq!(found.unwrap().expose(), (text, kind));
+    fn is(found: Result<Credential, Denied>, text: &str, looks: Looks) {
+        assert_eq!(found.unwrap().expose(), (text, looks));
     }
 
     #[test]
     fn either_header_carries_it() {
-        is(of(&[("authorization", b"Bearer k")]), "k", Kind::ApiKey);
-        is(of(&[("authorization", b"bearer  k ")]), "k", Kind::ApiKey);
-        is(of(&[("x-api-key", b"k")]), "k", Kind::ApiKey);
-        is(of(&[("authorization", b"Bearer k"), ("x-api-key", b"k")]), "k", Kind::ApiKey);
-        is(of(&[("authorization", b"Bearer a"), ("x-api-key", b"")]), "a", Kind::ApiKey);
-        is(of(&[("authorization", format!("Bearer {JWT}").as_bytes())]), JWT, Kind::AccessToken);
+        is(of(&[("authorization", b"Bearer k")]), "k", Looks::ApiKey);
+        is(of(&[("authorization", b"bearer  k ")]), "k", Looks::ApiKey);
+        is(of(&[("x-api-key", b"k")]), "k", Looks::ApiKey);
+        is(of(&[("authorization", b"Bearer k"), ("x-api-key", b"k")]), "k", Looks::ApiKey);
+        is(of(&[("authorization", b"Bearer a"), ("x-api-key", b"")]), "a", Looks::ApiKey);
+        is(of(&[("authorization", format!("Bearer {JWT}").as_bytes())]), JWT, Looks::AccessToken);
     }
 
     #[test]

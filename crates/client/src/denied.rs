@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use http::StatusCode;
+use tollgate_domain::credential::Unreadable;
 
 /// What to send with a 401.
 const CHALLENGE: &str = "Bearer realm=\"tollgate\"";
@@ -13,15 +14,13 @@ const RETRY_SOON: u64 = 1;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
     /// No credential was sent.
-    #[error(
-        "this needs credentials: send `Authorization: Bearer <access token or API key>` or `X-API-Key: <API key>`"
-    )]
+    #[error("{}", Unreadable::Missing)]
     Missing,
     /// Two different credentials were sent.
-    #[error("two different credentials were sent: send one")]
+    #[error("{}", Unreadable::Ambiguous)]
     Ambiguous,
     /// The headers hold characters that no credential has.
-    #[error("the credentials hold characters that no header may")]
+    #[error("{}", Unreadable::NotText)]
     Malformed,
     /// Tollgate says no, or it would: what cannot be a key is refused without asking.
     #[error("{}", .0.detail)]
@@ -127,6 +126,20 @@ impl Denied {
     /// `WWW-Authenticate`, which a 401 carries.
     pub fn challenge(&self) -> Option<&'static str> {
         (self.status() == StatusCode::UNAUTHORIZED).then_some(CHALLENGE)
+    }
+}
+
+impl From<Unreadable> for Denied {
+    fn from(why: Unreadable) -> Self {
+        match why {
+            Unreadable::Missing => Self::Missing,
+            Unreadable::Ambiguous => Self::Ambiguous,
+            Unreadable::NotText => Self::Malformed,
+            Unreadable::OtherScheme => {
+                let said = Unreadable::OtherScheme.as_str();
+                Self::Refused(Refusal::here("invalid_credentials", said, StatusCode::UNAUTHORIZED))
+            }
+        }
     }
 }
 

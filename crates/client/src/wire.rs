@@ -5,12 +5,12 @@ use std::{net::IpAddr, sync::Arc};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use tollgate_domain::{Environment, KeyId, Permission, Tier, UserId};
+use tollgate_domain::{Environment, KeyId, Permission, Tier, UserId, credential::Looks};
 use zeroize::Zeroizing;
 
 use crate::{
     caller::{Caller, RateLimit},
-    credential::{Credential, Kind},
+    credential::Credential,
     denied::{Denied, Refusal, Unavailable},
     question::Question,
 };
@@ -42,10 +42,10 @@ struct Asked<'a> {
 
 /// The body of a question. Wiped once it was sent.
 pub(crate) fn body(credential: &Credential, question: &Question, cost: Option<u64>) -> Result<Bytes, Denied> {
-    let (text, kind) = credential.expose();
+    let (text, looks) = credential.expose();
     let asked = Asked {
-        key: (kind == Kind::ApiKey).then_some(text),
-        token: (kind == Kind::AccessToken).then_some(text),
+        key: (looks == Looks::ApiKey).then_some(text),
+        token: (looks == Looks::AccessToken).then_some(text),
         permission: question.permission.as_ref(),
         model: question.model.as_deref(),
         cost,

@@ -14,6 +14,7 @@
 pub mod address;
 pub mod audit;
 pub mod clock;
+pub mod credential;
 pub mod device;
 pub mod email;
 pub mod event;

@@ -1,10 +1,9 @@
 //! What a request presents itself with.
 
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
-use tollgate_domain::key::is_access_token;
+use tollgate_domain::credential::{self, Looks};
 
-/// The header of API keys beside `Authorization`.
-pub const X_API_KEY: &str = "x-api-key";
+pub use tollgate_domain::credential::{Unreadable, X_API_KEY};
 
 /// A credential, by its looks; nothing is known of it yet.
 #[derive(Clone, PartialEq, Eq)]
@@ -24,56 +23,17 @@ impl std::fmt::Debug for Presented {
     }
 }
 
-/// Why no credential could be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Unreadable {
-    /// None is there.
-    #[error(
-        "this needs credentials: send `Authorization: Bearer <access token or API key>` or `X-API-Key: <API key>`"
-    )]
-    Missing,
-    /// Two different ones are there.
-    #[error("two different credentials were sent: send one")]
-    Ambiguous,
-    /// Characters that no credential has.
-    #[error("the credentials hold characters that no header may")]
-    NotText,
-    /// Another scheme than `Bearer`.
-    #[error("only `Authorization: Bearer <access token or API key>` is taken")]
-    OtherScheme,
-}
-
 /// The one credential of a request.
 ///
 /// # Errors
 /// [`Unreadable`] says why there is none.
 pub fn presented(headers: &HeaderMap) -> Result<Presented, Unreadable> {
-    let bearers = headers.get_all(AUTHORIZATION).map(bearer);
-    let keys = headers.get_all(X_API_KEY).map(text);
-    let mut found: Option<&str> = None;
-    for credential in bearers.chain(keys) {
-        let credential = credential?;
-        match found {
-            _ if credential.is_empty() => {}
-            Some(other) if other != credential => return Err(Unreadable::Ambiguous),
-            Some(_) | None => found = Some(credential),
-        }
-    }
-    let found = found.ok_or(Unreadable::Missing)?.to_owned();
-    Ok(if is_access_token(&found) { Presented::AccessToken(found) } else { Presented::ApiKey(found) })
-}
-
-fn text(value: &HeaderValue) -> Result<&str, Unreadable> {
-    std::str::from_utf8(value.as_bytes()).map(str::trim).map_err(|_not_utf8| Unreadable::NotText)
-}
-
-fn bearer(value: &HeaderValue) -> Result<&str, Unreadable> {
-    let value = text(value)?;
-    match value.split_once(' ') {
-        Some((scheme, credential)) if scheme.eq_ignore_ascii_case("bearer") => Ok(credential.trim()),
-        None if value.is_empty() || value.eq_ignore_ascii_case("bearer") => Ok(""),
-        Some(_) | None => Err(Unreadable::OtherScheme),
-    }
+    let values = |name: &str| headers.get_all(name).map(HeaderValue::as_bytes);
+    let found = credential::presented(values(AUTHORIZATION.as_str()), values(X_API_KEY))?;
+    Ok(match Looks::of(found) {
+        Looks::AccessToken => Presented::AccessToken(found.to_owned()),
+        Looks::ApiKey => Presented::ApiKey(found.to_owned()),
+    })
 }
 
 #[cfg(test)]
