@@ -127,8 +127,13 @@ impl FromRequest for KeyVerifier {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
         Box::pin(async move {
-            let actor = recognised(&request, state_of(&request)?).await?.into_actor();
-            actor.require_given(Permission::KeysVerify)?;
+            let state = state_of(&request)?;
+            let actor = recognised(&request, state).await?.into_actor();
+            if let Err(beyond) = actor.require_given(Permission::KeysVerify) {
+                // Who may not ask is told so no more often than of anything else.
+                count(state, actor.user.id, actor.key.is_some())?;
+                return Err(beyond.into());
+            }
             Ok(Self(actor))
         })
     }
@@ -178,12 +183,14 @@ impl Caller {
 async fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
     let state = state_of(request)?;
     let caller = recognised(request, state).await?;
-    let (user, now) = (caller.user(), state.clock.now());
-    match &caller {
-        Caller::Session(_) => state.management.admit(user, now)?,
-        Caller::Key(_) => state.management.admit_by_key(user, now)?,
-    }
+    count(state, caller.user(), matches!(caller, Caller::Key(_)))?;
     Ok(caller)
+}
+
+/// Counts a call; where the user calls too often, 429.
+fn count(state: &State, user: UserId, by_key: bool) -> Result<(), Problem> {
+    let now = state.clock.now();
+    if by_key { state.management.admit_by_key(user, now) } else { state.management.admit(user, now) }
 }
 
 /// Who calls, by a key from where it may be used.

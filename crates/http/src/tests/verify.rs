@@ -323,6 +323,12 @@ async fn a_service_asks_as_often_as_it_is_asked() {
         assert_eq!(site.told(json!({"key": made.secret.expose()})).await["valid"], true);
         assert_eq!(site.told(json!({"key": UNKNOWN_KEY})).await["valid"], false);
     }
+    // Who may not ask is refused as often as whoever asks for something else.
+    let body = json!({"key": made.secret.expose()});
+    for by in [house::access(&site.user), made.secret.expose()] {
+        assert_eq!(site.answer(by, &body).await.status, 403);
+        assert_eq!(site.answer(by, &body).await.status, 429);
+    }
 }
 
 #[actix_web::test]
