@@ -4,7 +4,7 @@
 
 use std::{pin::Pin, sync::Arc};
 
-use actix_web::{FromRequest, HttpRequest, dev::Payload, http::StatusCode, web::Data};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::StatusCode, web::Data};
 use tollgate_accounts::{
     Actor, Client,
     session::{Checked, Identity},
@@ -131,7 +131,7 @@ impl FromRequest for KeyVerifier {
             let actor = recognised(&request, state).await?.into_actor();
             if let Err(beyond) = actor.require_given(Permission::KeysVerify) {
                 // Who may not ask is told so no more often than of anything else.
-                count(state, actor.user.id, actor.key.is_some())?;
+                count(&request, state, actor.user.id, actor.key.is_some())?;
                 return Err(beyond.into());
             }
             Ok(Self(actor))
@@ -183,14 +183,26 @@ impl Caller {
 async fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
     let state = state_of(request)?;
     let caller = recognised(request, state).await?;
-    count(state, caller.user(), matches!(caller, Caller::Key(_)))?;
+    count(request, state, caller.user(), matches!(caller, Caller::Key(_)))?;
     Ok(caller)
 }
 
-/// Counts a call; where the user calls too often, 429.
-fn count(state: &State, user: UserId, by_key: bool) -> Result<(), Problem> {
+/// That a call was counted.
+struct Counted;
+
+/// Counts a call, once however often it is asked who calls; where the user calls too often, 429.
+fn count(request: &HttpRequest, state: &State, user: UserId, by_key: bool) -> Result<(), Problem> {
+    if request.extensions().contains::<Counted>() {
+        return Ok(());
+    }
     let now = state.clock.now();
-    if by_key { state.management.admit_by_key(user, now) } else { state.management.admit(user, now) }
+    if by_key {
+        state.management.admit_by_key(user, now)?
+    } else {
+        state.management.admit(user, now)?
+    }
+    request.extensions_mut().insert(Counted);
+    Ok(())
 }
 
 /// Who calls, by a key from where it may be used.
