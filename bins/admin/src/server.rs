@@ -27,6 +27,7 @@ const MAX_CALL: Duration = Duration::from_secs(60);
 const MAX_ANSWER_BYTES: u64 = 16 * 1_024 * 1_024;
 /// The longest head of an answer.
 const MAX_HEAD_BYTES: usize = 64 * 1_024;
+const SCHEME: &str = "Bearer ";
 const JSON: &str = "application/json";
 const PROBLEM: &str = "application/problem+json";
 const USER_AGENT: &str = concat!("tollgate-admin/", env!("CARGO_PKG_VERSION"));
@@ -53,7 +54,7 @@ impl Server {
     /// # Errors
     /// Where a token of these characters cannot be sent.
     pub fn new(address: Address, token: &SecretString) -> Result<Self, InvalidHeaderValue> {
-        let mut authorization = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret().trim()))?;
+        let mut authorization = HeaderValue::from_str(&format!("{SCHEME}{}", token.expose_secret().trim()))?;
         authorization.set_sensitive(true);
         let agent = Agent::config_builder()
             .http_status_as_error(false)
@@ -124,7 +125,20 @@ impl Server {
             return Ok(Answered { status, kind, body });
         }
         let problem = (kind == PROBLEM).then(|| Refusal::read(&body, status.as_u16(), retry_after)).flatten();
-        Err(problem.map_or_else(|| self.no_tollgate(format!("it answered {status}")), ServerError::Refused))
+        match problem {
+            // What it says is printed, and may be kept where tokens must not be.
+            Some(refusal) if self.repeats_the_token(&refusal) => {
+                Err(self.no_tollgate(format!("it answered {status} and repeats the token")))
+            }
+            Some(refusal) => Err(ServerError::Refused(refusal)),
+            None => Err(self.no_tollgate(format!("it answered {status}"))),
+        }
+    }
+
+    fn repeats_the_token(&self, refusal: &Refusal) -> bool {
+        let header = self.authorization.to_str().unwrap_or_default();
+        let token = header.strip_prefix(SCHEME).unwrap_or_default();
+        !token.is_empty() && refusal.to_string().contains(token)
     }
 
     fn read<T: DeserializeOwned>(&self, answered: &Answered) -> Result<T, ServerError> {

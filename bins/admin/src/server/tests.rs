@@ -106,6 +106,15 @@ fn bodies_are_json_and_what_is_done_has_none() {
 }
 
 #[test]
+fn a_refusal_that_repeats_the_token_is_not_printed() {
+    for said in ["You sent Bearer the-token.", "You sent \\u0074he-token."] {
+        let problem = format!(r#"{{"status": 401, "code": "x", "detail": "{said}"}}"#);
+        let error = got(answer("401 Unauthorized", PROBLEM_KIND, &problem)).unwrap_err();
+        assert!(error.contains("401") && !error.contains("the-token"), "{error}");
+    }
+}
+
+#[test]
 fn a_refusal_is_told_in_the_servers_words_with_what_to_do() {
     let problem = r#"{"status": 404, "code": "not_found", "detail": "There is no \u001b[31msuch key."}"#;
     let said = got(answer("404 Not Found", PROBLEM_KIND, problem)).unwrap_err();
