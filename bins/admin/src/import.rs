@@ -21,6 +21,8 @@ pub use source::{Source, Tables};
 
 /// The most refused records that are named one by one.
 const MAX_NAMED: usize = 1_000;
+/// Records that are taken over at once where everybody else who writes waits for it: some 10 ms.
+const PIECE: usize = 50;
 /// The longest pause between two batches.
 const MAX_PAUSE: Duration = Duration::from_millis(200);
 
@@ -114,7 +116,8 @@ impl Import<'_> {
             Ok(record) => {
                 self.lines.push(line);
                 self.batch.push(record);
-                if self.batch.len() >= MAX_BATCH { self.flush() } else { Ok(()) }
+                let full = if self.pauses { PIECE } else { MAX_BATCH };
+                if self.batch.len() >= full { self.flush() } else { Ok(()) }
             }
             Err(reason) => {
                 self.skip(line, reason);
