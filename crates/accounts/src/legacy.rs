@@ -7,9 +7,8 @@ use std::{collections::HashSet, sync::Arc};
 
 use secrecy::{ExposeSecret, SecretString};
 use tollgate_domain::{
-    ApiKey, AuditAction, AuditSubject, Environment, KeyHash, KeyId, KeyKind, KeyText, LimitOverrides,
-    Permission, Permissions, Role, User, UserId,
-    limit::{GivenByAdmin, KeyLimits},
+    ApiKey, AuditAction, AuditSubject, KeyHash, KeyId, KeyKind, KeyText, LimitOverrides, Permission,
+    Permissions, Role, User, UserId, limit::GivenByAdmin,
 };
 use tollgate_store::{Imported, KeyFilter, KeyImport, PageRequest, UserImport, page::MAX_PAGE};
 
@@ -175,25 +174,10 @@ impl Accounts {
         set_user(&mut owner, given);
         let shown: String = text.expose().chars().take(SHOWN_CHARS).collect();
         let mut key = ApiKey {
-            id: KeyId::new(now, &*self.random),
-            user_id: owner.id,
-            name: String::new(),
             kind: KeyKind::Legacy,
-            environment: Environment::Live,
             preview: format!("{shown}…"),
             prefix: shown,
-            permissions: Permissions::default(),
-            limits: KeyLimits::default(),
-            is_active: true,
-            disabled_by_admin: false,
-            revoked_at: None,
-            expires_at: None,
-            allowed_ips: Vec::new(),
-            allowed_models: Vec::new(),
-            created_by_key: None,
-            metadata: "{}".to_owned(),
-            created_at: now,
-            updated_at: now,
+            ..ApiKey::blank(KeyId::new(now, &*self.random), owner.id, now)
         };
         set_key(&mut key, given);
         let audit = self.entry(by, AuditAction::KeyImported, AuditSubject::Key(key.id));

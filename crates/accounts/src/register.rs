@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 use tollgate_domain::{
-    ApiKey, AuditAction, AuditSubject, Email, Environment, KeyKind, KeyText, LimitOverrides, Permission,
-    Permissions, Role, Tier, Time, User, UserId, limit::KeyLimits,
+    ApiKey, AuditAction, AuditSubject, Email, Environment, KeyId, KeyKind, KeyText, LimitOverrides,
+    Permission, Permissions, Role, Tier, Time, User, UserId,
 };
 use tollgate_store::{AddressHit, MailPurpose, NewKey, NewUser, SignUp, SignedUp, StoreError};
 
@@ -166,25 +166,13 @@ impl Accounts {
     ) -> (NewKey, KeyText) {
         let (secret, hash) = self.new_secret(environment);
         let key = ApiKey {
-            id: tollgate_domain::KeyId::new(now, &*self.random),
-            user_id,
             name: name.to_owned(),
             kind,
             environment,
             prefix: self.key_prefix(environment).to_owned(),
             preview: secret.preview(),
             permissions,
-            limits: KeyLimits::default(),
-            is_active: true,
-            disabled_by_admin: false,
-            revoked_at: None,
-            expires_at: None,
-            allowed_ips: Vec::new(),
-            allowed_models: Vec::new(),
-            created_by_key: None,
-            metadata: "{}".to_owned(),
-            created_at: now,
-            updated_at: now,
+            ..ApiKey::blank(KeyId::new(now, &*self.random), user_id, now)
         };
         (NewKey { key, hash, sealed: None }, secret)
     }

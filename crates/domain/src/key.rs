@@ -323,6 +323,31 @@ pub struct ApiKey {
 }
 
 impl ApiKey {
+    /// A live key of this user, made and switched on at `now`: without a name, permissions, limits or bounds.
+    pub fn blank(id: KeyId, user_id: UserId, now: Time) -> Self {
+        Self {
+            id,
+            user_id,
+            name: String::new(),
+            kind: KeyKind::Ordinary,
+            environment: Environment::Live,
+            prefix: String::new(),
+            preview: String::new(),
+            permissions: Permissions::default(),
+            limits: KeyLimits::default(),
+            is_active: true,
+            disabled_by_admin: false,
+            revoked_at: None,
+            expires_at: None,
+            allowed_ips: Vec::new(),
+            allowed_models: Vec::new(),
+            created_by_key: None,
+            metadata: "{}".to_owned(),
+            created_at: now,
+            updated_at: now,
+        }
+    }
+
     /// Whether the key is good at `now`.
     ///
     /// # Errors

@@ -7,9 +7,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use futures::channel::oneshot;
 use serde::Serialize;
-use tollgate_domain::{
-    ApiKey, Environment, KeyId, KeyKind, Permission, Permissions, RequestType, User, limit::KeyLimits,
-};
+use tollgate_domain::{ApiKey, Environment, KeyId, Permission, Permissions, RequestType, User};
 use tollgate_usage::Ask;
 
 use crate::{
@@ -172,25 +170,9 @@ impl Line {
 /// What stands in a key's place for an access token of `user`: a live key without bounds of its own.
 fn of_sessions(user: &User, permissions: Permissions) -> ApiKey {
     ApiKey {
-        id: KeyId::of_sessions(user.id),
-        user_id: user.id,
-        name: String::new(),
-        kind: KeyKind::Ordinary,
-        environment: Environment::Live,
-        prefix: String::new(),
-        preview: String::new(),
         permissions,
-        limits: KeyLimits::default(),
-        is_active: true,
-        disabled_by_admin: false,
-        revoked_at: None,
-        expires_at: None,
-        allowed_ips: Vec::new(),
-        allowed_models: Vec::new(),
-        created_by_key: None,
-        metadata: "{}".to_owned(),
         created_at: user.created_at,
-        updated_at: user.updated_at,
+        ..ApiKey::blank(KeyId::of_sessions(user.id), user.id, user.updated_at)
     }
 }
 

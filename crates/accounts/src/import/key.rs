@@ -1,8 +1,8 @@
 //! A key of another system, from its record.
 
 use tollgate_domain::{
-    ApiKey, AuditAction, AuditSubject, Email, Environment, KeyId, KeyKind, LimitOverrides, Permission,
-    Permissions, Tier, User, UserId,
+    ApiKey, AuditAction, AuditSubject, Email, KeyId, LimitOverrides, Permission, Permissions, Tier, User,
+    UserId,
     limit::{GivenByAdmin, KeyLimits},
 };
 use tollgate_store::{KeyImport, UserImport};
@@ -53,25 +53,17 @@ impl Accounts {
             ..blank_user(UserId::new(now, &*self.random), now)
         };
         let key = ApiKey {
-            id: KeyId::new(created_at, &*self.random),
-            user_id: owner.id,
             name: name.unwrap_or_else(|| KEY_NAME.to_owned()),
-            kind: KeyKind::Ordinary,
-            environment: Environment::Live,
             preview: format!("{prefix}…"),
             prefix,
             permissions,
             limits,
             is_active,
             disabled_by_admin: !is_active,
-            revoked_at: None,
             expires_at,
-            allowed_ips: Vec::new(),
-            allowed_models: Vec::new(),
-            created_by_key: None,
             metadata,
             created_at,
-            updated_at: now,
+            ..ApiKey::blank(KeyId::new(created_at, &*self.random), owner.id, now)
         };
         let audit = self.entry(by, AuditAction::KeyImported, AuditSubject::Key(key.id));
         let owner_audit = self.entry(by, AuditAction::UserImported, AuditSubject::User(owner.id));
