@@ -11,6 +11,8 @@ from _testcase import EndToEnd
 
 # How soon a server knows of what the command line did, in seconds: the contract's figure.
 WITHIN = 1
+# Between two looks at it, in seconds.
+PAUSE = 0.05
 
 # What stands for `tollgate-admin` in the documents.
 PROGRAMS = ("python3 api_key_manager.py", "python scripts/manage_api_keys.py")
