@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use tollgate_domain::{AddressKey, AuditAction, AuditSubject, Email, Time, User, UserId};
 use tollgate_store::{AddressCount, AddressHit, Attempt, Attempted, Cleared};
 
-use crate::{Accounts, AccountsError, By, Client, password::Fit, session::Identity};
+use crate::{Accounts, AccountsError, By, Client, password::Fit, pieces, session::Identity};
 
 /// What keeps the keyed hash of an account apart from every other kind's.
 const ACCOUNT_PURPOSE: &str = "login attempts";
@@ -151,14 +151,7 @@ impl Accounts {
     /// # Errors
     /// The store's; what was forgotten before stays so.
     pub fn forget_attempts(&self, now: Time) -> Result<u64, AccountsError> {
-        let mut forgotten: u64 = 0;
-        for _ in 0..MAX_PIECES {
-            match self.stores.attempts.forget(now, PIECE)? {
-                0 => break,
-                some => forgotten = forgotten.saturating_add(some),
-            }
-        }
-        Ok(forgotten)
+        pieces::forget(MAX_PIECES, || self.stores.attempts.forget(now, PIECE))
     }
 
     fn begin(&self, attempt: &Attempt) -> Result<Admitted, AccountsError> {

@@ -11,7 +11,7 @@ use tollgate_domain::{AddressKey, AuditAction, AuditSubject, Time, device::UserC
 use tollgate_store::{Begun, DeviceCode, DeviceDecision, DeviceWish, FoundDevice, NewDevice, Poll, Polled};
 
 use crate::{
-    Accounts, AccountsError, Client, FieldError,
+    Accounts, AccountsError, Client, FieldError, pieces,
     session::Identity,
     sign_in::{LoggedIn, Proof},
     token::MAX_TOKEN_BYTES,
@@ -226,14 +226,9 @@ impl Accounts {
     /// # Errors
     /// The store's; what was forgotten before stays so.
     pub fn forget_devices(&self, now: Time) -> Result<u64, AccountsError> {
-        let mut forgotten: u64 = 0;
-        for _ in 0..MAX_PIECES {
-            match self.stores.devices.forget(now - EXPIRED_KEPT_FOR, now - GUESSES_WITHIN, PIECE)? {
-                0 => break,
-                some => forgotten = forgotten.saturating_add(some),
-            }
-        }
-        Ok(forgotten)
+        pieces::forget(MAX_PIECES, || {
+            self.stores.devices.forget(now - EXPIRED_KEPT_FOR, now - GUESSES_WITHIN, PIECE)
+        })
     }
 
     fn device_code(&self, caller: &Identity, code: UserCode, now: Time) -> DeviceCode {

@@ -8,7 +8,7 @@ use tollgate_domain::{RunId, Time, UserId};
 use tollgate_store::{NewRun, RunBegun, StoreError};
 use zeroize::Zeroizing;
 
-use crate::{Accounts, AccountsError, Actor, By, Client, session::Identity};
+use crate::{Accounts, AccountsError, Actor, By, Client, pieces, session::Identity};
 
 /// The most characters of a key.
 pub const MAX_KEY_CHARS: usize = 255;
@@ -143,14 +143,7 @@ impl Accounts {
     /// # Errors
     /// The store's; what was forgotten before stays so.
     pub fn forget_idempotent_calls(&self, now: Time) -> Result<u64, AccountsError> {
-        let mut forgotten: u64 = 0;
-        for _ in 0..MAX_PIECES {
-            match self.stores.idempotency.forget(now, PIECE)? {
-                0 => break,
-                some => forgotten = forgotten.saturating_add(some),
-            }
-        }
-        Ok(forgotten)
+        pieces::forget(MAX_PIECES, || self.stores.idempotency.forget(now, PIECE))
     }
 
     pub(crate) fn new_run(&self, call: &KeyedCall, by: &By, user: UserId, now: Time) -> NewRun {

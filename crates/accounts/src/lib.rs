@@ -34,6 +34,7 @@ pub mod login;
 pub mod mail;
 mod mail_token;
 pub mod password;
+mod pieces;
 pub mod profile;
 pub mod quota;
 pub mod refresh;

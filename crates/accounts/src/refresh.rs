@@ -11,7 +11,7 @@ use tollgate_domain::{AuditAction, AuditSubject, Session, SessionId, Time, UserI
 use tollgate_store::{Rotated, Rotation};
 
 use crate::{
-    Accounts, AccountsError, By, Client,
+    Accounts, AccountsError, By, Client, pieces,
     seal::Seal,
     token::{Access, MAX_TOKEN_BYTES, new_refresh_token, refresh_hashes},
 };
@@ -101,14 +101,9 @@ impl Accounts {
     /// # Errors
     /// The store's; what was forgotten before stays so.
     pub fn forget_sessions(&self, now: Time) -> Result<u64, AccountsError> {
-        let mut forgotten: u64 = 0;
-        for _ in 0..MAX_PIECES {
-            match self.stores.sessions.forget(now - FORGIVEN_FOR, now - ENDED_KEPT_FOR, PIECE)? {
-                0 => break,
-                some => forgotten = forgotten.saturating_add(some),
-            }
-        }
-        Ok(forgotten)
+        pieces::forget(MAX_PIECES, || {
+            self.stores.sessions.forget(now - FORGIVEN_FOR, now - ENDED_KEPT_FOR, PIECE)
+        })
     }
 
     /// The hash under which a refresh token is known, and its session.

@@ -15,7 +15,7 @@ use tollgate_domain::{AuditAction, AuditSubject, Time, User, UserId};
 use tollgate_store::{CodeAttempt, SecondFactor};
 use zeroize::Zeroizing;
 
-use crate::{Accounts, AccountsError, By, mail::Mail};
+use crate::{Accounts, AccountsError, By, mail::Mail, pieces};
 
 pub use manage::SetUp;
 
@@ -42,14 +42,7 @@ impl Accounts {
     /// # Errors
     /// The store's; what was forgotten before stays so.
     pub fn forget_mfa_tokens(&self, now: Time) -> Result<u64, AccountsError> {
-        let mut forgotten: u64 = 0;
-        for _ in 0..MAX_PIECES {
-            match self.stores.second_factors.forget(now, PIECE)? {
-                0 => break,
-                some => forgotten = forgotten.saturating_add(some),
-            }
-        }
-        Ok(forgotten)
+        pieces::forget(MAX_PIECES, || self.stores.second_factors.forget(now, PIECE))
     }
 
     /// What `code` can be: looked at against the secret that is on, not yet used up nor counted.

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use tollgate_domain::{OutboxEvent, OutboxId, OutboxKind, Time};
 
-use crate::{Accounts, AccountsError};
+use crate::{Accounts, AccountsError, pieces};
 
 /// How long before its end it is told that a key expires.
 const NOTICE: TimeDelta = TimeDelta::days(7);
@@ -37,16 +37,11 @@ impl Accounts {
         Ok(())
     }
 
-    /// Forgets events that nobody took in time, in bounded pieces.
+    /// Forgets, in bounded pieces, events that nobody took in time. Gives how many.
     ///
     /// # Errors
-    /// The store's.
-    pub fn forget_outbox(&self, now: Time) -> Result<(), AccountsError> {
-        for _ in 0..MAX_PIECES {
-            if self.stores.outbox.forget(now - DELIVERED_WITHIN, PIECE)? < PIECE.into() {
-                return Ok(());
-            }
-        }
-        Ok(())
+    /// The store's; what was forgotten before stays so.
+    pub fn forget_outbox(&self, now: Time) -> Result<u64, AccountsError> {
+        pieces::forget(MAX_PIECES, || self.stores.outbox.forget(now - DELIVERED_WITHIN, PIECE))
     }
 }
