@@ -49,118 +49,82 @@ pub struct KeyVerifier(pub Actor);
 #[derive(Debug)]
 pub struct Admin(pub Actor);
 
-type Extracting<T> = Pin<Box<dyn Future<Output = Result<T, Problem>>>>;
+/// Makes an extractor of the function that finds out who calls.
+macro_rules! extractor {
+    ($name:ident, $of:ident) => {
+        impl FromRequest for $name {
+            type Error = Problem;
+            type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
 
-impl FromRequest for Principal {
-    type Error = Problem;
-    type Future = Extracting<Self>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let request = request.clone();
-        Box::pin(async move { actor(&request).await.map(Self) })
-    }
-}
-
-impl FromRequest for Holder {
-    type Error = Problem;
-    type Future = Extracting<Self>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let request = request.clone();
-        Box::pin(async move {
-            let caller = identified(&request, state_of(&request)?).await?;
-            Ok(Self(caller.into_actor()))
-        })
-    }
-}
-
-impl FromRequest for SessionUser {
-    type Error = Problem;
-    type Future = Extracting<Self>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let request = request.clone();
-        Box::pin(async move {
-            match caller(&request).await? {
-                Caller::Session(identity) => Ok(Self(identity)),
-                Caller::Key(_) => Err(Problem::new(
-                    StatusCode::FORBIDDEN,
-                    "permission_denied",
-                    "This takes an access token, not an API key: log in with POST /api/v1/auth/login.",
-                )),
+            fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+                let request = request.clone();
+                Box::pin(async move { $of(&request).await.map(Self) })
             }
-        })
-    }
-}
-
-impl FromRequest for MaybeSessionUser {
-    type Error = Problem;
-    type Future = Extracting<Self>;
-
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        if presented(request.headers()) == Err(Unreadable::Missing) {
-            return Box::pin(async { Ok(Self(None)) });
         }
-        let user = SessionUser::from_request(request, payload);
-        Box::pin(async { user.await.map(|SessionUser(identity)| Self(Some(identity))) })
+    };
+}
+
+extractor!(SessionUser, session_user);
+extractor!(MaybeSessionUser, maybe_session_user);
+extractor!(Principal, principal);
+extractor!(Holder, holder);
+extractor!(KeyManager, key_manager);
+extractor!(KeyVerifier, key_verifier);
+extractor!(Admin, admin);
+
+async fn session_user(request: &HttpRequest) -> Result<Identity, Problem> {
+    match caller(request).await? {
+        Caller::Session(identity) => Ok(identity),
+        Caller::Key(_) => Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "permission_denied",
+            "This takes an access token, not an API key: log in with POST /api/v1/auth/login.",
+        )),
     }
 }
 
-impl FromRequest for KeyManager {
-    type Error = Problem;
-    type Future = Extracting<Self>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let request = request.clone();
-        Box::pin(async move {
-            let actor = actor(&request).await?;
-            actor.require(Permission::KeysManage)?;
-            Ok(Self(actor))
-        })
+async fn maybe_session_user(request: &HttpRequest) -> Result<Option<Identity>, Problem> {
+    if presented(request.headers()) == Err(Unreadable::Missing) {
+        return Ok(None);
     }
+    session_user(request).await.map(Some)
 }
 
-impl FromRequest for KeyVerifier {
-    type Error = Problem;
-    type Future = Extracting<Self>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let request = request.clone();
-        Box::pin(async move {
-            let state = state_of(&request)?;
-            let actor = recognised(&request, state).await?.into_actor();
-            if let Err(beyond) = actor.require_given(Permission::KeysVerify) {
-                // Who may not ask is told so no more often than of anything else.
-                count(&request, state, actor.user.id, actor.key.is_some())?;
-                return Err(beyond.into());
-            }
-            Ok(Self(actor))
-        })
-    }
+async fn principal(request: &HttpRequest) -> Result<Actor, Problem> {
+    Ok(caller(request).await?.into_actor())
 }
 
-impl FromRequest for Admin {
-    type Error = Problem;
-    type Future = Extracting<Self>;
+async fn holder(request: &HttpRequest) -> Result<Actor, Problem> {
+    Ok(identified(request, state_of(request)?).await?.into_actor())
+}
 
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let request = request.clone();
-        Box::pin(async move {
-            let actor = actor(&request).await?;
-            actor.require_admin()?;
-            Ok(Self(actor))
-        })
+async fn key_manager(request: &HttpRequest) -> Result<Actor, Problem> {
+    let actor = principal(request).await?;
+    actor.require(Permission::KeysManage)?;
+    Ok(actor)
+}
+
+async fn key_verifier(request: &HttpRequest) -> Result<Actor, Problem> {
+    let state = state_of(request)?;
+    let actor = recognised(request, state).await?.into_actor();
+    if let Err(beyond) = actor.require_given(Permission::KeysVerify) {
+        // Who may not ask is told so no more often than of anything else.
+        count(request, state, actor.user.id, actor.key.is_some())?;
+        return Err(beyond.into());
     }
+    Ok(actor)
+}
+
+async fn admin(request: &HttpRequest) -> Result<Actor, Problem> {
+    let actor = principal(request).await?;
+    actor.require_admin()?;
+    Ok(actor)
 }
 
 /// Who calls, by what was presented.
 enum Caller {
     Session(Identity),
     Key(Actor),
-}
-
-async fn actor(request: &HttpRequest) -> Result<Actor, Problem> {
-    Ok(caller(request).await?.into_actor())
 }
 
 impl Caller {
