@@ -23,8 +23,8 @@ use futures::{
 };
 use tollgate_billing::PriceBook;
 use tollgate_domain::{
-    ApiKey, AuditEntry, Clock, Environment, EventId, KeyHash, KeyId, KeyKind, KeyText, Pepper, Permissions,
-    Randomness, Tiers, Time, UsageEvent, User, UserId, limit::KeyLimits,
+    ApiKey, AuditEntry, Clock, Environment, EventId, KeyHash, KeyId, KeyText, Pepper, Permissions,
+    Randomness, Tiers, Time, UsageEvent, User, UserId,
 };
 use tollgate_store::{
     Changes, Credentials, Directory, Edit, EditorKey, Folded, KeyFilter, KeyTotals, ListedKey, Mark, NewKey,
@@ -682,25 +682,11 @@ fn rows(setup: &Setup, now: Time, random: &dyn Randomness, pepper: &Pepper) -> (
     let text = KeyText::generate(None, Live, random);
     let user_id = UserId::new(now, random);
     let mut key = ApiKey {
-        id: KeyId::new(now, random),
-        user_id,
         name: "k".into(),
-        kind: KeyKind::Ordinary,
-        environment: Live,
         prefix: Live.built_in_prefix().into(),
         preview: text.preview(),
         permissions: Permissions::from_text(setup.permissions).unwrap(),
-        limits: KeyLimits::default(),
-        is_active: true,
-        disabled_by_admin: false,
-        revoked_at: None,
-        expires_at: None,
-        allowed_ips: Vec::new(),
-        allowed_models: Vec::new(),
-        created_by_key: None,
-        metadata: "{}".into(),
-        created_at: now,
-        updated_at: now,
+        ..ApiKey::blank(KeyId::new(now, random), user_id, now)
     };
     let limits = tollgate_domain::LimitOverrides { minute: setup.minute, ..Default::default() };
     let mut user = User {

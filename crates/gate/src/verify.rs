@@ -121,6 +121,7 @@ impl Line {
             Subject::Session(user, _) => Caller { key, user: Arc::clone(user) },
         };
         verdict.user = Some(Arc::clone(&caller.user));
+        // Before a cost is counted as well: a refusal then tells of a quota that nobody had looked up yet.
         let standing = self.standing(&limit::ask(shared, &caller, shared.clock.now())).await?;
         let Some(tokens) = question.cost else {
             return match may_not(&caller, &question) {

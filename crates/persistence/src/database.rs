@@ -145,8 +145,8 @@ impl Database {
         }
     }
 
-    /// Writes in one transaction what memories must learn of and the audit log tells: what of the entries that `work` names
-    /// are chained next to last, its changes numbered as its last step, and told to this process before the caller
+    /// Writes in one transaction what memories must learn of and the audit log tells: what the entries that `work` names
+    /// mean to others goes into the outbox, they are chained next to last, its changes numbered as its last step, and told to this process before the caller
     /// goes on. Where the caller gave up on the verdict, this process learns of them as all others do.
     pub fn change<T: Send + 'static>(
         &self,

@@ -14,6 +14,30 @@ WITHIN = 1
 # Between two looks at it, in seconds.
 PAUSE = 0.05
 
+# The legacy key and the `config.yaml` of document 000.
+LEGACY = "V2C-8UkDpfeuisiWxMCkf-5cFpY9zvRxy5MoZ47PVLY"
+CONFIG = """
+# config.yaml
+authentication:
+  enabled: true
+  api_keys:
+    # Legacy keys (for backward compatibility)
+    "V2C-8UkDpfeuisiWxMCkf-5cFpY9zvRxy5MoZ47PVLY":
+      name: "Continue/Roo Code"
+      permissions: ["chat", "code_generation"]
+      rate_limit: 100
+  default_permissions: ["chat"]
+
+performance:
+  max_concurrent_requests: 10
+  request_timeout: 300
+  enable_caching: true
+  cache_size: 100
+
+logging:
+  level: "DEBUG"
+"""
+
 # What stands for `tollgate-admin` in the documents.
 PROGRAMS = ("python3 api_key_manager.py", "python scripts/manage_api_keys.py")
 HOSTS = ("http://localhost:8002", "https://api.example.com")

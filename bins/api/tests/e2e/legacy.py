@@ -5,33 +5,12 @@ import unittest
 
 import openai
 
+from _printed import CONFIG, LEGACY as KEY
 from _server import bearer, question, wait_until
 from _testcase import EndToEnd
 
-# As the document prints it.
-KEY = "V2C-8UkDpfeuisiWxMCkf-5cFpY9zvRxy5MoZ47PVLY"
-PRINTED = f"""
-authentication:
-  enabled: true
-  api_keys:
-    # Legacy keys (for backward compatibility)
-    "{KEY}":
-      name: "Continue/Roo Code"
-      permissions: ["chat", "code_generation"]
-      rate_limit: 100
-  default_permissions: ["chat"]
-
-performance:
-  max_concurrent_requests: 10
-  request_timeout: 300
-  enable_caching: true
-  cache_size: 100
-
-logging:
-  level: "DEBUG"
-"""
 # So that the minute does not stop anybody before the hour.
-FAST = PRINTED + "tiers: {free: {minute: 1000}}\n"
+FAST = CONFIG + "tiers: {free: {minute: 1000}}\n"
 FIRST, SECOND = "first-" * 8, "second-" * 8
 # What of a key is shown to people.
 SHOWN = 4

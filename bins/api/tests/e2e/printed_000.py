@@ -14,7 +14,7 @@ import unittest
 import openai
 
 import _installation
-from _printed import PAUSE, WITHIN, Printed
+from _printed import CONFIG, LEGACY, PAUSE, WITHIN, Printed
 from _server import MAX_CALL, bearer, wait_until
 
 CREATE = """python3 api_key_manager.py create \\
@@ -90,7 +90,6 @@ KEY = re.compile(r"sk_live_tg_[0-9A-Za-z]+")
 # A day, and a time of day after it.
 DAY, MINUTE = r"\d{4}-\d\d-\d\d", r"\d{4}-\d\d-\d\d \d\d:\d\d"
 HERE = "qwen-YOUR_API_KEY_HERE"
-LEGACY = "V2C-8UkDpfeuisiWxMCkf-5cFpY9zvRxy5MoZ47PVLY"
 
 
 class Commands(Printed):
@@ -327,27 +326,7 @@ class OverTheApi(Commands):
 class Configured(Printed):
     """The printed `config.yaml`."""
 
-    config = """
-# config.yaml
-authentication:
-  enabled: true
-  api_keys:
-    # Legacy keys (for backward compatibility)
-    "V2C-8UkDpfeuisiWxMCkf-5cFpY9zvRxy5MoZ47PVLY":
-      name: "Continue/Roo Code"
-      permissions: ["chat", "code_generation"]
-      rate_limit: 100
-  default_permissions: ["chat"]
-
-performance:
-  max_concurrent_requests: 10
-  request_timeout: 300
-  enable_caching: true
-  cache_size: 100
-
-logging:
-  level: "DEBUG"
-"""
+    config = CONFIG
 
     def test_the_legacy_key(self):
         status, headers, answer = self.curl(CHAT.replace(HERE, LEGACY))

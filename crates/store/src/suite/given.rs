@@ -12,7 +12,7 @@ use chrono::TimeDelta;
 use tollgate_domain::{
     ApiKey, AuditAction, AuditActor, AuditEntry, AuditId, AuditSubject, Email, Environment, EventId, KeyHash,
     KeyId, KeyKind, MailId, Month, OutboxId, Permissions, Personal, Randomness, RequestType, Role, Session,
-    SessionId, Tier, Time, Tokens, UsageEvent, UsageSource, User, UserId, limit::KeyLimits, random,
+    SessionId, Tier, Time, Tokens, UsageEvent, UsageSource, User, UserId, random,
 };
 
 use crate::{
@@ -117,25 +117,11 @@ pub fn hash() -> KeyHash {
 /// A key of `user`.
 pub fn key(user: UserId) -> NewKey {
     let key = ApiKey {
-        id: KeyId::new(at(0), &Numbers),
-        user_id: user,
         name: "a key".to_owned(),
-        kind: KeyKind::Ordinary,
-        environment: Environment::Live,
         prefix: "sk_live_tg_".to_owned(),
         preview: "sk_live_tg_abcd…".to_owned(),
         permissions: Permissions::defaults(),
-        limits: KeyLimits::default(),
-        is_active: true,
-        disabled_by_admin: false,
-        revoked_at: None,
-        expires_at: None,
-        allowed_ips: Vec::new(),
-        allowed_models: Vec::new(),
-        created_by_key: None,
-        metadata: "{}".to_owned(),
-        created_at: at(0),
-        updated_at: at(0),
+        ..ApiKey::blank(KeyId::new(at(0), &Numbers), user, at(0))
     };
     NewKey { key, hash: hash(), sealed: None }
 }

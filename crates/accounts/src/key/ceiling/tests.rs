@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tollgate_domain::{KeyId, KeyKind, UserId, limit::KeyLimits};
+use tollgate_domain::{KeyId, UserId};
 
 use super::*;
 use crate::{fixture, register::blank_user};
@@ -13,26 +13,11 @@ fn user(tier: Tier) -> User {
 }
 
 fn key(permissions: &str) -> ApiKey {
+    let id = KeyId::new(Time::UNIX_EPOCH, &fixture::Counting::default());
     ApiKey {
-        id: KeyId::new(Time::UNIX_EPOCH, &fixture::Counting::default()),
-        user_id: user(Tier::Free).id,
         name: "maker".into(),
-        kind: KeyKind::Ordinary,
-        environment: Environment::Live,
-        prefix: "sk_live_tg_".into(),
-        preview: "sk_live_tg_abcd…".into(),
         permissions: Permissions::from_text(permissions).unwrap(),
-        limits: KeyLimits::default(),
-        is_active: true,
-        disabled_by_admin: false,
-        revoked_at: None,
-        expires_at: None,
-        allowed_ips: Vec::new(),
-        allowed_models: Vec::new(),
-        created_by_key: None,
-        metadata: "{}".into(),
-        created_at: Time::UNIX_EPOCH,
-        updated_at: Time::UNIX_EPOCH,
+        ..ApiKey::blank(id, user(Tier::Free).id, Time::UNIX_EPOCH)
     }
 }
 
