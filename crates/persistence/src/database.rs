@@ -191,8 +191,8 @@ impl Database {
     ) -> Result<T, StoreError> {
         let pool = self.pool.clone();
         let run = move || {
-            let mut conn = pool::take(&pool)?;
-            Ok(work(&mut conn)?)
+            let mut taken = pool::take(&pool)?;
+            Ok(work(&mut taken.conn)?)
         };
         match &self.side {
             Side::Postgres { threads, .. } => threads.run(patience, run),

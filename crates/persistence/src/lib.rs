@@ -59,6 +59,7 @@ mod stream;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod threads;
+mod turns;
 mod types;
 mod usage;
 mod user;

@@ -1,8 +1,11 @@
 //! How connections are opened and kept.
 
-use std::time::Duration;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use diesel::r2d2::{Error, ManageConnection, Pool, R2D2Connection};
+use diesel::r2d2::{Error, ManageConnection, Pool, PooledConnection, R2D2Connection};
 use tollgate_store::StoreError;
 
 use crate::{
@@ -10,14 +13,26 @@ use crate::{
     pg,
     settings::Url,
     sqlite::{self, Access},
+    turns::{Turn, Turns},
 };
 
 /// How long a caller waits for a free connection: less than anybody's patience, so that a busy pool is not
 /// taken for a database that does not answer.
 pub const CONNECTION_TIMEOUT: Duration = Duration::from_millis(1_500);
 
-/// Connections that callers share.
-pub type DbPool = Pool<Manager>;
+/// Connections that callers share, each in their turn.
+#[derive(Clone)]
+pub struct DbPool {
+    connections: Pool<Manager>,
+    turns: Arc<Turns>,
+}
+
+/// One of them, given back when dropped: the connection first, then the turn.
+pub struct Taken {
+    /// The connection.
+    pub conn: PooledConnection<Manager>,
+    _turn: Turn,
+}
 
 /// Opens connections by the URL's scheme. (The one that diesel derives tries each database in turn and
 /// hides the cause.)
@@ -55,15 +70,22 @@ impl ManageConnection for Manager {
 
 /// A pool of at most `size` connections, opened when needed.
 pub fn new(manager: Manager, size: u32) -> DbPool {
-    Pool::builder()
-        .max_size(size.max(1))
+    let size = size.max(1);
+    let connections = Pool::builder()
+        .max_size(size)
         .min_idle(Some(0))
         .connection_timeout(CONNECTION_TIMEOUT)
         .test_on_check_out(true)
-        .build_unchecked(manager)
+        .build_unchecked(manager);
+    DbPool { connections, turns: Turns::new(size) }
 }
 
 /// A connection, or `Unavailable` where none becomes free in time.
-pub fn take(pool: &DbPool) -> Result<diesel::r2d2::PooledConnection<Manager>, StoreError> {
-    pool.get().map_err(StoreError::unavailable)
+pub fn take(pool: &DbPool) -> Result<Taken, StoreError> {
+    let deadline = Instant::now() + CONNECTION_TIMEOUT;
+    let turn = pool.turns.take(deadline);
+    let turn = turn.ok_or_else(|| StoreError::unavailable("every connection to the database is taken"))?;
+    let left = deadline.saturating_duration_since(Instant::now());
+    let conn = pool.connections.get_timeout(left).map_err(StoreError::unavailable)?;
+    Ok(Taken { conn, _turn: turn })
 }
