@@ -2,7 +2,7 @@
 
 use crate::{
     error::AdminError,
-    installation::{Installation, Place},
+    installation::{Installation, KeysAsked, Place},
     json::{answer::Answer, key::ListedKeyView, user::UserView},
     output,
 };
@@ -34,13 +34,14 @@ pub fn key(at: &dyn Installation, given: &str) -> Result<Answer<ListedKeyView>, 
     }
 }
 
-/// Ids that share the longest possible beginning with `text`. Of what is longer than an id, and may be a secret, no
-/// beginning is looked for.
+/// Ids that share the longest possible beginning with `text`; the newest where none shares any. Of what is longer than
+/// an id, and may be a secret, no beginning is looked for.
 fn nearest(at: &dyn Installation, text: &str) -> Result<Vec<String>, AdminError> {
-    if text.len() > ID_DIGITS {
-        return Ok(Vec::new());
-    }
-    let digits: String = text.chars().take_while(char::is_ascii_hexdigit).collect();
+    let digits: String = if text.len() > ID_DIGITS {
+        String::new()
+    } else {
+        text.chars().take_while(char::is_ascii_hexdigit).collect()
+    };
     let (mut shared, mut too_long) = (0, digits.len().saturating_add(1));
     let mut found = Vec::new();
     while too_long - shared > 1 {
@@ -51,6 +52,10 @@ fn nearest(at: &dyn Installation, text: &str) -> Result<Vec<String>, AdminError>
         } else {
             (shared, found) = (middle, like);
         }
+    }
+    if found.is_empty() {
+        let all = KeysAsked { user: None, include_inactive: true };
+        found = at.keys(&all, Place { cursor: None, limit: NEAREST })?.items;
     }
     Ok(ids(&found))
 }

@@ -1,26 +1,30 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use tollgate_domain::KeyText;
+use tollgate_domain::{KeyId, KeyText};
 
 use crate::{
     keys::{a_key, now, used},
-    support::{on_each_database, text},
+    support::{Site, on_each_database, text},
 };
+
+/// A key with requests: how many days ago, and their tokens.
+pub fn used_key(site: &Site, uses: &[(i64, u64)]) -> KeyId {
+    let id = a_key(site);
+    let stores = site.db.as_ref().unwrap().stores();
+    let key = stores.keys.by_id(id).unwrap().unwrap().key;
+    let stream = stores.events.open_stream(now()).unwrap();
+    let events: Vec<_> =
+        uses.iter().map(|(days, tokens)| used(&key, now() - TimeDelta::days(*days), *tokens)).collect();
+    stores.events.append(stream, 1, events.into(), Duration::from_secs(10)).unwrap();
+    assert!(!stores.events.fold(1_000, &stores.events.mark().unwrap()).unwrap().more);
+    id
+}
 
 #[test]
 fn stats_show_what_a_key_did() {
     on_each_database(|site| {
-        let id = a_key(site);
-        let stores = site.db.as_ref().unwrap().stores();
-        let key = stores.keys.by_id(id).unwrap().unwrap().key;
-        let stream = stores.events.open_stream(now()).unwrap();
-        let events: Vec<_> = [(0, 10), (1, 20), (1, 30), (40, 1_000)]
-            .into_iter()
-            .map(|(days, tokens)| used(&key, now() - TimeDelta::days(days), tokens))
-            .collect();
-        stores.events.append(stream, 1, events.into(), Duration::from_secs(10)).unwrap();
-        assert!(!stores.events.fold(1_000, &stores.events.mark().unwrap()).unwrap().more);
+        let id = used_key(site, &[(0, 10), (1, 20), (1, 30), (40, 1_000)]);
         let id = id.to_string();
 
         let basic = site.run(&["stats", &id[..12]]).ended(0);
@@ -48,8 +52,12 @@ fn stats_show_what_a_key_did() {
         assert!(whole["quota"]["remaining"].is_u64());
         assert_eq!(site.json(&["stats", &id, "--days", "60"])["total_tokens"].as_u64(), Some(1_060));
         site.run(&["stats", &id, "--days", "0"]).ended(2);
-        let said = site.run(&["stats", "ffffffffffffffffffffffffffffffff"]).ended(1);
-        assert!(said.contains("there is no key"), "{said}");
+        for no_id in
+            ["ffffffffffffffffffffffffffffffff", "a1b2c3d4e5f6g7h8", "00", "0x", "", &format!("{id}0")]
+        {
+            let said = site.run(&["stats", no_id]).ended(1);
+            assert!(said.contains("there is no key") && said.contains(&id), "{no_id}: {said}");
+        }
     });
 }
 
