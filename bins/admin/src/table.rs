@@ -21,6 +21,14 @@ const STYLE: TableStyle = TableStyle::new()
     .content_lines(ContentLineStyle::new('|', '|', '|'))
     .bottom_border(LineStyle::new('+', '-', '+', '+'));
 
+/// How much is kept, where columns are cut, of the first: by it rows are told apart, and keys and users are named. Twelve
+/// digits of an id tell the millisecond of its making.
+const NAMING: u16 = 13;
+/// From this width a column on, the first is given so much.
+const ROOMY: u16 = 10;
+/// The spaces around a cell.
+const PADDING: u16 = 2;
+
 /// A column's heading, and whether numbers stand under it.
 #[derive(Debug, Clone, Copy)]
 pub struct Column {
@@ -53,10 +61,33 @@ pub struct Table<W: Write> {
 impl Table<io::StdoutLock<'static>> {
     /// A table on standard output, cut where that is a terminal.
     pub fn on_stdout(columns: &'static [Column]) -> Self {
-        let stdout = io::stdout();
-        let size = stdout.is_terminal().then(|| Term::stdout().size_checked()).flatten();
-        Self::new(stdout.lock(), columns, size.map(|(_rows, width)| width))
+        Self::new(io::stdout().lock(), columns, terminal_width())
     }
+}
+
+/// How wide the terminal is to which tables are cut; `None` where standard output is none.
+fn terminal_width() -> Option<u16> {
+    let size = io::stdout().is_terminal().then(|| Term::stdout().size_checked()).flatten();
+    size.map(|(_rows, width)| width)
+}
+
+/// Characters that are left for the cells of the last of `columns`, up to `most`, where the others have what stands in
+/// `rows`: something that is drawn is not to be cut.
+pub fn room_for_last(columns: &[Column], rows: &[Vec<String>], most: u16) -> u16 {
+    terminal_width().map_or(most, |width| left_of(width, columns, rows).min(most))
+}
+
+fn left_of(width: u16, columns: &[Column], rows: &[Vec<String>]) -> u16 {
+    let others = columns.len().saturating_sub(1);
+    let widest = |(at, column): (usize, &Column)| {
+        let cells = rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count());
+        cells.chain([column.heading.len()]).max().unwrap_or(0)
+    };
+    let taken: usize = columns.iter().take(others).enumerate().map(widest).sum();
+    // Each column has its padding and a line before it, and there is a line behind the last.
+    let frame = columns.len().saturating_mul(usize::from(PADDING) + 1).saturating_add(1);
+    let taken = u16::try_from(taken.saturating_add(frame)).unwrap_or(u16::MAX);
+    width.saturating_sub(taken)
 }
 
 impl<W: Write> Table<W> {
@@ -110,6 +141,15 @@ impl<W: Write> Table<W> {
                 row.max_height(1);
             }
             table.add_row(row);
+        }
+        if let Some(width) = self.cut_to
+            && self.widths.is_empty()
+            && width >= ROOMY.saturating_mul(u16::try_from(self.columns.len()).unwrap_or(u16::MAX))
+            && let Some(whole) = table.column_max_content_widths().first().copied()
+            && let Some(first) = table.column_mut(0)
+        {
+            let kept = whole.min(NAMING).saturating_add(PADDING);
+            first.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(kept)));
         }
         for (column, width) in table.column_iter_mut().zip(&self.widths) {
             let width = Width::Fixed(*width);
@@ -199,6 +239,15 @@ mod tests {
         assert_eq!(cut.lines().count(), 6, "{cut}");
         let short: [[&str; 3]; 1] = [["a1b2", "John", "1"]];
         assert!(printed(None, &[&short, &rows]).contains(&long));
+    }
+
+    #[test]
+    fn what_is_drawn_has_the_room_that_the_others_leave() {
+        let rows = [["2026-11-22", "12,340"].map(str::to_owned).to_vec()];
+        let columns = [text("Day"), number("Tokens"), text("Drawn")];
+        // +------------+--------+-----…-+
+        assert_eq!(left_of(60, &columns, &rows), 60 - 10 - 6 - 10);
+        assert_eq!(left_of(20, &columns, &rows), 0);
     }
 
     #[test]

@@ -18,7 +18,9 @@ use crate::{
 };
 
 /// Characters of the longest bar.
-const BAR: u64 = 30;
+const BAR: u16 = 30;
+/// The same in a narrow terminal.
+const MIN_BAR: u16 = 5;
 
 const DAYS: &[Column] = &[
     text("Day"),
@@ -86,17 +88,19 @@ fn print(key: &KeyView, flags: &StatsOf, stats: &StatsView, now: Time) -> Result
 fn days(by_day: &[Group], days: u16, now: Time) -> Result<(), AdminError> {
     let today = now.date_naive();
     let most = by_day.iter().map(|group| group.requests).max().unwrap_or(0);
-    let rows: Vec<Vec<String>> = (0..=i64::from(days))
-        .rev()
-        .map(|ago| today - TimeDelta::days(ago))
-        .map(|day| {
-            let group = by_day.iter().find(|group| group.day == Some(day));
-            let mut row = vec![day.to_string()];
-            row.extend(group.map_or_else(|| ["0"; 4].map(str::to_owned), numbers));
-            row.push(bar(group.map_or(0, |group| group.requests), most));
-            row
-        })
-        .collect();
+    let days = (0..=i64::from(days)).rev().map(|ago| today - TimeDelta::days(ago));
+    let (mut rows, mut requests) = (Vec::new(), Vec::new());
+    for day in days {
+        let group = by_day.iter().find(|group| group.day == Some(day));
+        let mut row = vec![day.to_string()];
+        row.extend(group.map_or_else(|| ["0"; 4].map(str::to_owned), numbers));
+        rows.push(row);
+        requests.push(group.map_or(0, |group| group.requests));
+    }
+    let longest = table::room_for_last(DAYS, &rows, BAR).max(MIN_BAR);
+    for (row, requests) in rows.iter_mut().zip(requests) {
+        row.push(bar(requests, most, longest));
+    }
     let mut table = Table::on_stdout(DAYS);
     table.page(&rows)?;
     table.end()
@@ -125,9 +129,9 @@ fn numbers(group: &Group) -> [String; 4] {
     ]
 }
 
-/// A bar as long as `count` is of `most`; what is not nothing has a character at least.
-fn bar(count: u64, most: u64) -> String {
-    let length = count.saturating_mul(BAR).checked_div(most).unwrap_or(0);
+/// A bar as long as `count` is of `most`, which has `longest` characters; what is not nothing has one at least.
+fn bar(count: u64, most: u64, longest: u16) -> String {
+    let length = count.saturating_mul(longest.into()).checked_div(most).unwrap_or(0);
     let length = if count > 0 { length.max(1) } else { 0 };
     "#".repeat(usize::try_from(length).unwrap_or(0))
 }
@@ -138,10 +142,11 @@ mod tests {
 
     #[test]
     fn bars_are_in_proportion_and_never_vanish() {
-        assert_eq!(bar(0, 0), "");
-        assert_eq!(bar(0, 10), "");
-        assert_eq!(bar(10, 10).len(), 30);
-        assert_eq!(bar(5, 10).len(), 15);
-        assert_eq!(bar(1, 1_000_000).len(), 1);
+        assert_eq!(bar(0, 0, BAR), "");
+        assert_eq!(bar(0, 10, BAR), "");
+        assert_eq!(bar(10, 10, BAR).len(), 30);
+        assert_eq!(bar(5, 10, BAR).len(), 15);
+        assert_eq!(bar(10, 10, MIN_BAR).len(), 5);
+        assert_eq!(bar(1, 1_000_000, BAR).len(), 1);
     }
 }

@@ -13,9 +13,14 @@ use rustix::{
     termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize},
 };
 
-use crate::support::{PASSWORD, Site, on_each_database, text};
+use crate::{
+    key_life::used_key,
+    support::{PASSWORD, Site, on_each_database, text},
+};
 
 const WIDTH: u16 = 60;
+/// As most terminals are.
+const USUAL_WIDTH: u16 = 80;
 
 /// The program at a terminal.
 struct Session {
@@ -27,10 +32,14 @@ struct Session {
 
 impl Session {
     fn start(site: &Site, words: &[&str]) -> Self {
+        Self::start_with(site, words, WIDTH)
+    }
+
+    fn start_with(site: &Site, words: &[&str], width: u16) -> Self {
         let ours: OwnedFd = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&ours).unwrap();
         unlockpt(&ours).unwrap();
-        let size = Winsize { ws_row: 25, ws_col: WIDTH, ws_xpixel: 0, ws_ypixel: 0 };
+        let size = Winsize { ws_row: 25, ws_col: width, ws_xpixel: 0, ws_ypixel: 0 };
         tcsetwinsize(&ours, size).unwrap();
         let name = ptsname(&ours, Vec::new()).unwrap();
         let theirs =
@@ -132,5 +141,35 @@ fn a_table_is_cut_to_the_terminal_and_not_when_piped() {
         let piped = site.run(&["list"]);
         assert!(piped.out.contains(name) && piped.out.contains(&id), "{piped:?}");
         assert!(!piped.out.contains('\u{1b}') && !piped.out.contains('…'), "{piped:?}");
+    });
+}
+
+#[test]
+fn a_usual_terminal_shows_which_key_is_which() {
+    on_each_database(|site| {
+        let made = site.json(&["create", "--name", "Production", "--email", "john.doe@example.com"]);
+        let id = text(&made, "/key_id");
+        let (code, screen) = Session::start_with(site, &["list"], USUAL_WIDTH).end();
+        assert_eq!(code, Some(0), "{screen}");
+        assert!(screen.contains(&format!("| {}… |", &id[..12])), "{screen}");
+        assert!(screen.lines().all(|line| line.trim_end().chars().count() <= 80), "{screen}");
+        // As it stands there, it names the key.
+        site.run(&["stats", &format!("{}…", &id[..12])]).ended(0);
+    });
+}
+
+#[test]
+fn bars_are_drawn_to_fit_the_terminal() {
+    on_each_database(|site| {
+        let key = used_key(site, &[(0, 1), (1, 1), (1, 1)]).to_string();
+        for (width, longest, half) in [(200, 30, 15), (USUAL_WIDTH, 21, 10), (WIDTH, 5, 2)] {
+            let words = ["stats", &key, "--days", "3", "--detailed"];
+            let (code, screen) = Session::start_with(site, &words, width).end();
+            assert_eq!(code, Some(0), "{screen}");
+            let bars: Vec<_> =
+                screen.lines().map(|line| line.matches('#').count()).filter(|length| *length > 0).collect();
+            assert_eq!(bars, [longest, half], "{width}: {screen}");
+            assert!(!screen.contains("#…"), "{width}: {screen}");
+        }
     });
 }
