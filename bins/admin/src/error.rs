@@ -29,6 +29,9 @@ pub enum AdminError {
     /// The database cannot be opened.
     #[error("{0}\nThe database is the one of `tollgate-admin config show`, database.url.")]
     Open(#[from] OpenError),
+    /// The database of an import cannot be read.
+    #[error("{0}")]
+    Source(OpenError),
     /// There is no database yet.
     #[error(
         "there is no database at {at} yet\nRun `tollgate-admin db migrate`, or start `tollgate-api`: both make it."
@@ -139,7 +142,7 @@ impl AdminError {
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Usage(_) | Self::Configuration(_) | Self::Accounts(AccountsError::Invalid(_)) => USAGE,
-            Self::Open(error) if error.is_misconfiguration() => USAGE,
+            Self::Open(error) | Self::Source(error) if error.is_misconfiguration() => USAGE,
             _ => FAILED,
         })
     }

@@ -6,7 +6,6 @@ mod source;
 mod table;
 
 use std::{
-    cmp::Ordering,
     thread,
     time::{Duration, Instant},
 };
@@ -17,6 +16,7 @@ use tollgate_store::{Imported, import::MAX_BATCH};
 
 use crate::{error::AdminError, json as print, output, progress::Progress};
 
+use source::Opened;
 pub use source::{Source, Tables};
 
 /// The most refused records that are named one by one.
@@ -44,6 +44,9 @@ struct Report {
 /// A record that was not taken.
 #[derive(Debug, Serialize)]
 struct Skipped {
+    /// Which of several tables it is in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    table: Option<String>,
     line: u64,
     reason: String,
 }
@@ -62,6 +65,8 @@ struct Import<'a> {
     take: &'a Take<'a>,
     kind: Kind,
     pauses: bool,
+    /// The table that is being read, where there are several.
+    table: Option<String>,
     lines: Vec<u64>,
     batch: Vec<Record>,
     report: Report,
@@ -86,28 +91,39 @@ pub fn run(
     how: How,
     take: &Take<'_>,
 ) -> Result<(), AdminError> {
+    let opened = source.open(tables)?;
     let report = Report { dry_run: how.dry_run, ..Report::default() };
-    let mut import = Import { take, kind, pauses: how.pauses, lines: Vec::new(), batch: Vec::new(), report };
+    let mut import =
+        Import { take, kind, pauses: how.pauses, table: None, lines: Vec::new(), batch: Vec::new(), report };
     // What was taken before a file turns out to be broken is told all the same.
-    let read = read(source, tables, &mut import);
-    let flushed = import.flush();
+    let read = read(opened, &mut import);
     import.tell(how.json)?;
-    read.and(flushed)?;
+    read?;
     match import.report.skipped {
         0 => Ok(()),
         skipped => Err(AdminError::Skipped { skipped, what: kind.what }),
     }
 }
 
-fn read(source: &Source, tables: &Tables, import: &mut Import<'_>) -> Result<(), AdminError> {
-    let mut opened = source.open(tables)?;
-    let progress = Progress::over(opened.size(), opened.unit());
-    let read = opened.each(&mut |line, record, done| {
-        progress.at(done);
-        import.record(line, record)
-    });
-    progress.end();
-    read
+fn read(opened: Vec<Opened>, import: &mut Import<'_>) -> Result<(), AdminError> {
+    let are_several = opened.len() > 1;
+    for mut opened in opened {
+        import.table = opened.table().filter(|_| are_several);
+        let first = import.report.reasons.len();
+        let progress = Progress::over(opened.size(), opened.unit());
+        let read = opened.each(&mut |line, record, done| {
+            progress.at(done);
+            import.record(line, record)
+        });
+        progress.end();
+        let flushed = import.flush();
+        // Whole batches come behind single lines that could not be read.
+        if let Some(reasons) = import.report.reasons.get_mut(first..) {
+            reasons.sort_by_key(|skipped| skipped.line);
+        }
+        read.and(flushed)?;
+    }
+    Ok(())
 }
 
 impl Import<'_> {
@@ -165,14 +181,12 @@ impl Import<'_> {
     fn skip(&mut self, line: u64, reason: String) {
         add(&mut self.report.skipped);
         if self.report.reasons.len() < MAX_NAMED {
-            self.report.reasons.push(Skipped { line, reason });
+            self.report.reasons.push(Skipped { table: self.table.clone(), line, reason });
         }
     }
 
-    fn tell(&mut self, json: bool) -> Result<(), AdminError> {
-        let report = &mut self.report;
-        // Whole batches come behind single lines that could not be read.
-        report.reasons.sort_by(|one, other| one.line.partial_cmp(&other.line).unwrap_or(Ordering::Equal));
+    fn tell(&self, json: bool) -> Result<(), AdminError> {
+        let report = &self.report;
         if json {
             return print::print(report);
         }
@@ -185,8 +199,9 @@ impl Import<'_> {
             ("Known before", report.known.to_string()),
             ("Skipped", report.skipped.to_string()),
         ])?;
-        for Skipped { line, reason } in &report.reasons {
-            output::line(&format_args!("  line {line}: {}", output::printable(reason)))?;
+        for Skipped { table, line, reason } in &report.reasons {
+            let table = table.as_ref().map(|name| format!("{name}, ")).unwrap_or_default();
+            output::line(&format_args!("  {table}line {line}: {}", output::printable(reason)))?;
         }
         let named = u64::try_from(report.reasons.len()).unwrap_or(u64::MAX);
         match report.skipped.saturating_sub(named) {

@@ -12,7 +12,7 @@ use crate::{
     import::{self, How, Kind, Source, Tables},
 };
 
-/// The tables that are looked for where none is named.
+/// The tables that are taken where none is named.
 const TABLES: [&str; 2] = ["divv_api_keys", "api_keys"];
 
 /// Imports the keys and tells what became of them.
@@ -25,7 +25,7 @@ pub fn run(accounts: &Accounts, here: &Url, flags: ImportFrom, json: bool) -> Re
 }
 
 impl ImportFrom {
-    /// What the flags name: a file, a table of another database, or one of `tables` in the one that is configured.
+    /// What the flags name: a file, a table of another database, or those of `tables` that there are.
     pub fn source(self, here: &Url, tables: &[&str]) -> Result<Source, AdminError> {
         if let Some(file) = self.file {
             return Ok(Source::File(file));
@@ -38,6 +38,6 @@ impl ImportFrom {
             Some(name) => vec![name],
             None => tables.iter().filter_map(|name| name.parse().ok()).collect(),
         };
-        Ok(Source::Table { url, names })
+        Ok(Source::Tables { url, names })
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     import::{self, How, Kind, Tables},
 };
 
-/// The table that is looked for where none is named.
+/// The table that is taken where none is named.
 const TABLES: [&str; 1] = ["users"];
 
 /// Imports the users and tells what became of them.

@@ -1,4 +1,6 @@
-//! Values separated by commas, under a line of names.
+//! Values separated by commas, semicolons or tabs, under a line of names.
+
+use std::io::BufRead;
 
 use csv::{ByteRecord, ErrorKind, ReaderBuilder, Terminator};
 use serde_json::Value;
@@ -11,8 +13,15 @@ use crate::error::AdminError;
 pub fn each(input: &mut Input, each: &mut Each<'_>) -> Result<(), AdminError> {
     let gauge = input.gauge.clone();
     // With the usual terminator a line that ends in CR LF counts only once the next record is read.
-    let mut reader =
-        ReaderBuilder::new().flexible(true).terminator(Terminator::Any(b'\n')).from_reader(&mut input.text);
+    let delimiter = match input.text.fill_buf() {
+        Ok(beginning) => delimiter(beginning),
+        Err(error) => return Err(input.failed(error)),
+    };
+    let mut reader = ReaderBuilder::new()
+        .delimiter(delimiter)
+        .flexible(true)
+        .terminator(Terminator::Any(b'\n'))
+        .from_reader(&mut input.text);
     let names: Result<Vec<String>, _> = reader.byte_headers().map(names);
     let names = match names {
         Ok(names) => names,
@@ -37,6 +46,13 @@ pub fn each(input: &mut Input, each: &mut Each<'_>) -> Result<(), AdminError> {
         let line = line(&row, reader.position().line());
         each(line, record(&names, &row), gauge.read())?;
     }
+}
+
+/// What stands between the names of the first line. Where a comma writes decimals, programs export semicolons.
+fn delimiter(beginning: &[u8]) -> u8 {
+    let names = beginning.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let others = names.iter().copied().find(|byte| matches!(byte, b';' | b'\t'));
+    others.filter(|_| !names.contains(&b',')).unwrap_or(b',')
 }
 
 /// The line on which a record begins after which `next` is the line: empty lines may have stood before it.

@@ -1,4 +1,4 @@
-//! JSON: an array of objects, or an object a line.
+//! JSON: an array of objects, an object a line, or objects over several lines one after another.
 
 use std::{fmt, io::BufRead};
 
@@ -9,7 +9,7 @@ use tollgate_accounts::import::Record;
 use super::source::{Each, Gauge, Input};
 use crate::error::AdminError;
 
-/// Gives each record of a file: with its line, or its place in the array.
+/// Gives each record of a file: with its line, or its place where records have several.
 pub fn each(input: &mut Input, each: &mut Each<'_>) -> Result<(), AdminError> {
     let first = match skip_space(input) {
         Ok(first) => first,
@@ -17,6 +17,7 @@ pub fn each(input: &mut Input, each: &mut Each<'_>) -> Result<(), AdminError> {
     };
     match first {
         Some((b'[', _)) => array(input, each),
+        Some((b'{', _)) if opens_alone(input) => objects(input, each),
         Some((_, line)) => lines(input, line, each),
         None => Ok(()),
     }
@@ -33,6 +34,30 @@ fn skip_space(input: &mut Input) -> std::io::Result<Option<(u8, u64)>> {
         }
         line = line.saturating_add(u64::from(first == b'\n'));
         input.text.consume(1);
+    }
+}
+
+/// Whether nothing stands beside the first brace on its line: what was written to be read by people.
+fn opens_alone(input: &Input) -> bool {
+    let mut lines = input.text.buffer().splitn(2, |byte| *byte == b'\n');
+    let first = lines.next().and_then(|line| line.get(1..));
+    first.is_some_and(|rest| rest.trim_ascii().is_empty()) && lines.next().is_some()
+}
+
+fn objects(input: &mut Input, each: &mut Each<'_>) -> Result<(), AdminError> {
+    let gauge = input.gauge.clone();
+    let mut values = serde_json::Deserializer::from_reader(&mut input.text).into_iter::<Value>();
+    let mut place = 0_u64;
+    loop {
+        gauge.next();
+        match values.next() {
+            None => return Ok(()),
+            Some(Ok(value)) => {
+                place = place.saturating_add(1);
+                each(place, record(value), gauge.read())?;
+            }
+            Some(Err(error)) => return Err(input.failed(error.into())),
+        }
     }
 }
 

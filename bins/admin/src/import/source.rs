@@ -30,11 +30,11 @@ pub type Each<'a> = dyn FnMut(u64, Result<Record, String>, i64) -> Result<(), Ad
 pub enum Source {
     /// A file, by its ending.
     File(PathBuf),
-    /// A table of the database at a URL: the first of these names that fits.
-    Table {
+    /// Tables of the database at a URL: all of these that there are.
+    Tables {
         /// Where.
         url: Url,
-        /// Which.
+        /// Which, in this order.
         names: Vec<TableName>,
     },
 }
@@ -59,35 +59,51 @@ pub enum Opened {
 }
 
 impl Source {
-    /// Opens it.
-    pub fn open(&self, tables: &Tables) -> Result<Opened, AdminError> {
+    /// Opens it: a file, or at least one table.
+    pub fn open(&self, tables: &Tables) -> Result<Vec<Opened>, AdminError> {
         match self {
             Self::File(path) => {
                 let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
                 match ending.to_ascii_lowercase().as_str() {
-                    "csv" => Ok(Opened::Csv(Input::open(path)?)),
-                    "json" | "jsonl" | "ndjson" => Ok(Opened::Json(Input::open(path)?)),
+                    "csv" => Ok(vec![Opened::Csv(Input::open(path)?)]),
+                    "json" | "jsonl" | "ndjson" => Ok(vec![Opened::Json(Input::open(path)?)]),
                     _ => Err(AdminError::Usage(format!(
                         "--file {}: must end in .csv, .jsonl or .json",
                         path.display()
                     ))),
                 }
             }
-            Self::Table { url, names } => {
-                match ForeignTable::open(url, names, tables.needed, tables.wanted)? {
-                    Some(table) => Ok(Opened::Table(Box::new(table))),
-                    None => Err(AdminError::NoTable {
+            Self::Tables { url, names } => {
+                let mut opened = Vec::new();
+                for name in names {
+                    let name = std::slice::from_ref(name);
+                    let table = ForeignTable::open(url, name, tables.needed, tables.wanted);
+                    opened.extend(
+                        table.map_err(AdminError::Source)?.map(|table| Opened::Table(Box::new(table))),
+                    );
+                }
+                if opened.is_empty() {
+                    return Err(AdminError::NoTable {
                         at: url.to_string(),
                         names: names.iter().map(TableName::to_string).collect::<Vec<_>>().join(", "),
                         columns: tables.needed.join(", "),
-                    }),
+                    });
                 }
+                Ok(opened)
             }
         }
     }
 }
 
 impl Opened {
+    /// The table's name, if it is one.
+    pub fn table(&self) -> Option<String> {
+        match self {
+            Self::Csv(_) | Self::Json(_) => None,
+            Self::Table(table) => Some(table.name().to_string()),
+        }
+    }
+
     /// How much there is to read, in its unit.
     pub fn size(&self) -> i64 {
         match self {

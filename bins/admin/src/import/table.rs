@@ -9,7 +9,7 @@ use crate::error::AdminError;
 pub fn each(table: &mut ForeignTable, each: &mut Each<'_>) -> Result<(), AdminError> {
     let mut done = 0_i64;
     loop {
-        let rows = table.read()?;
+        let rows = table.read().map_err(AdminError::Source)?;
         if rows.is_empty() {
             return Ok(());
         }

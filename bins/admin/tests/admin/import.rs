@@ -69,6 +69,40 @@ fn keys_come_from_csv_line_by_line() {
 }
 
 #[test]
+fn values_are_told_apart_by_what_stands_between_the_names() {
+    on_each_database(|site| {
+        let file = format!("key_hash;name;permissions\r\n{};\"a;b\";chat,embeddings\r\n", hash(1));
+        let (code, report) = import(site, &["migrate"], "keys.csv", &file);
+        assert_eq!((code, counts(&report)), (0, [1, 1, 0, 0]), "{report}");
+        let (code, report) =
+            import(site, &["migrate"], "keys.csv", &format!("key_hash\tname\n{}\tx\n", hash(2)));
+        assert_eq!((code, counts(&report)), (0, [1, 1, 0, 0]), "{report}");
+        let keys = keys(site);
+        let of = |name: &str| keys.iter().find(|key| key["name"] == name).unwrap();
+        assert_eq!(of("a;b")["permissions"], json!(["chat", "embeddings"]));
+        assert_eq!(of("x")["status"], "active");
+    });
+}
+
+#[test]
+fn a_limit_that_is_none_is_told_with_its_bounds() {
+    on_each_database(|site| {
+        let file = format!(
+            "key_hash,hourly_limit\n{},-5\n{},many\n{},0\n{},7.0\n",
+            hash(1),
+            hash(2),
+            hash(3),
+            hash(4)
+        );
+        let (code, report) = import(site, &["migrate"], "keys.csv", &file);
+        assert_eq!((code, counts(&report)), (1, [1, 1, 0, 3]), "{report}");
+        for skipped in report["reasons"].as_array().unwrap() {
+            assert_eq!(text(skipped, "/reason"), "hourly_limit must be 1 to 1000000000000");
+        }
+    });
+}
+
+#[test]
 fn people_are_told_in_words() {
     on_each_database(|site| {
         std::fs::write(site.path("keys.jsonl"), format!("{{\"key_hash\": \"{}\"}}\nnonsense\n", hash(1)))
@@ -104,6 +138,11 @@ fn json_comes_as_an_array_and_by_lines() {
         assert_eq!(keys(site).len(), 4);
         let (code, report) = import(site, &["migrate"], "keys.json", " \n");
         assert_eq!((code, counts(&report)), (0, [0; 4]));
+        // Objects that are laid out for people.
+        let spread = |number| serde_json::to_string_pretty(&line(number)).unwrap();
+        let file = format!("{}\n{}\n", spread(5), spread(6));
+        let (code, report) = import(site, &["migrate"], "keys.json", &file);
+        assert_eq!((code, counts(&report)), (0, [2, 0, 0, 0]), "{report}");
     });
 }
 
@@ -117,8 +156,11 @@ fn what_cannot_be_read_is_said() {
     assert!(site.run(&["migrate", "--table", "a;b"]).ended(2).contains("name of a table"));
     site.run(&["migrate", "--file", "keys.csv", "--table", "a"]).ended(2);
     assert!(site.run(&["migrate"]).ended(1).contains("divv_api_keys, api_keys"));
-    let gone = site.run(&["migrate", "--from-url", "sqlite://gone.db"]).ended(1);
-    assert!(gone.contains("gone.db") && !site.path("gone.db").exists(), "{gone}");
+    let gone = site.run(&["migrate", "--from-url", "sqlite://gone.db"]);
+    let said = gone.ended(1);
+    assert!(said.contains("gone.db") && !site.path("gone.db").exists(), "{said}");
+    // Nothing was read, so there is nothing to report; and the database is not the one that is configured.
+    assert!(gone.out.is_empty() && !said.contains("config show"), "{said}");
     // A quote that never ends does not fill the memory.
     let endless = format!("key_hash\n\"{}", "x".repeat(5 << 20));
     std::fs::write(site.path("endless.csv"), endless).unwrap();
@@ -220,6 +262,41 @@ fn keys_come_from_a_table_beside_tollgates_own() {
         assert_eq!(counts(&site.json(&["migrate", "--dry-run"])), [1, 1, 0, 0]);
         assert_eq!(counts(&site.json(&["migrate"])), [1, 1, 0, 0]);
         assert_eq!(counts(&site.json(&["migrate"])), [0, 0, 1, 0]);
+    });
+}
+
+/// A system that had begun to carry its keys over itself has both tables.
+#[test]
+fn keys_come_from_both_tables_where_none_is_named() {
+    on_each_database(|site| {
+        let is_sqlite = site.db.as_ref().unwrap().url().starts_with("sqlite");
+        let older = if is_sqlite { TestDb::sqlite() } else { TestDb::postgres().unwrap() };
+        if is_sqlite {
+            // There is no other schema for Tollgate's own.
+            older.tamper("ALTER TABLE api_keys RENAME TO own_keys");
+        }
+        old_table(&older, TABLE);
+        old_table(&older, &TABLE.replace("divv_", ""));
+        let bad = |number| row(number, "true").replace("'pro'", "'gold'");
+        for row in [row(1, "true"), row(2, "true"), bad(3)] {
+            old_table(&older, &row);
+        }
+        for row in [row(2, "true"), bad(4), row(5, "true")] {
+            old_table(&older, &row.replace("divv_", ""));
+        }
+        let url = older.url();
+        let ran = site.run(&["migrate", "--from-url", &url, "--json"]);
+        ran.ended(1);
+        let report: Value = serde_json::from_str(&ran.out).unwrap();
+        assert_eq!(counts(&report), [3, 3, 1, 2], "{report}");
+        let reasons = report["reasons"].as_array().unwrap();
+        let places: Vec<_> =
+            reasons.iter().map(|one| (text(one, "/table"), one["line"].as_u64().unwrap())).collect();
+        assert_eq!(places, [("divv_api_keys", 3), ("api_keys", 2)]);
+        let said = site.run(&["migrate", "--from-url", &url]).ended(1);
+        assert!(said.contains("  divv_api_keys, line 3: tier must be"), "{said}");
+        let one = site.run(&["migrate", "--from-url", &url, "--table", "api_keys"]).ended(1);
+        assert!(one.contains("  line 2: tier must be"), "{one}");
     });
 }
 

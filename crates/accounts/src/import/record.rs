@@ -106,8 +106,9 @@ impl<'a> Fields<'a> {
     pub fn limit(&mut self, names: &[&'static str]) -> Option<u64> {
         let (name, text) = self.text(names)?;
         // A column of decimal numbers writes 100 as 100.0.
-        let limit = self.faults.take(name, "not_a_number", text.trim_end_matches(".0").parse::<u64>());
-        self.faults.limit(name, limit);
+        let limit = text.trim_end_matches(".0").parse::<u64>().ok();
+        // What is no whole number is out of range as well.
+        self.faults.limit(name, limit.or(Some(0)));
         limit
     }
 
