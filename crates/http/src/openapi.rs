@@ -29,10 +29,7 @@ const REPEATABLE: [(&str, &str); 3] = [
         "422",
         "`idempotency_key_reused`: the `Idempotency-Key` was used for a call with another body or query.",
     ),
-    (
-        "429",
-        "`rate_limit_exceeded`: too many calls, or too many whose answers are kept for an `Idempotency-Key`.",
-    ),
+    ("429", "With an `Idempotency-Key`, also where too many answers are kept for those of the user."),
 ];
 
 static DOCUMENT: LazyLock<utoipa::openapi::OpenApi> = LazyLock::new(openapi);
@@ -140,6 +137,12 @@ fn complete(operation: &mut Operation) {
         (takes_body, "413", "The body is too long."),
         (takes_body, "415", "The body has another media type than is taken."),
         (takes_body || in_query, "422", "Fields break their rules: `errors` names each."),
+        (
+            secured,
+            "429",
+            "`rate_limit_exceeded`: too many calls of the user, or too many unknown keys from the address; \
+             `Retry-After` says when.",
+        ),
         (takes_body || secured, "500", "Something went wrong here."),
         (
             takes_body || secured,

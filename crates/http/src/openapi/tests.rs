@@ -156,6 +156,9 @@ fn every_error_is_a_problem_and_what_needs_credentials_says_so() {
         let gives_tokens =
             ["/login", "/external", "/refresh", "/2fa/verify"].iter().any(|end| path.ends_with(end));
         assert_eq!(secured, responses.contains_key("401") && !gives_tokens, "{method} {path}");
+        if secured || gives_tokens || path.ends_with("/register") {
+            assert!(responses.contains_key("429"), "{method} {path} lacks 429");
+        }
         if operation.get("requestBody").is_some() {
             for status in ["400", "408", "413", "415", "422"] {
                 assert!(responses.contains_key(status), "{method} {path} lacks {status}");

@@ -54,6 +54,7 @@ pub struct ExternalResponse {
             status = 409,
             description = "`link_required`: its address has an account; `conflict`: it is linked to another one."
         ),
+        (status = 429, description = "`rate_limit_exceeded`: too many sign up or fail to sign in from this address."),
         (status = 502, description = "`upstream_unreachable`: nothing is known of its issuer's keys."),
     ),
 )]

@@ -61,6 +61,11 @@ pub struct LoginResponse {
             description = "`invalid_credentials`; `user_disabled` where the password was right; or, where a second \
                            factor is on, `mfa_required` with an `mfa_token` for `POST /api/v1/auth/2fa/verify`."
         ),
+        (
+            status = 429,
+            description = "`too_many_attempts` at this account, or `rate_limit_exceeded` from this address; \
+                           `Retry-After` says when one more is taken."
+        ),
     ),
 )]
 #[post("/login")]

@@ -37,6 +37,7 @@ pub struct RefreshRequest {
             description = "`invalid_credentials`; `refresh_reused` where the session has ended by this; or \
                            `user_disabled`."
         ),
+        (status = 429, description = "`rate_limit_exceeded`: too many calls of the user."),
     ),
 )]
 #[post("/refresh")]

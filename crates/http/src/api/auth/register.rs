@@ -70,6 +70,7 @@ pub struct FirstKey {
         (status = 202, description = "A mail was sent, with which to go on.", body = MailAnswer),
         (status = 403, description = "Nobody can sign up here: `registration_closed`."),
         (status = 409, description = "The address has an account: `email_taken`."),
+        (status = 429, description = "`rate_limit_exceeded`: too many sign up from this address."),
     ),
 )]
 #[post("/register")]
