@@ -59,9 +59,11 @@ class Keys(EndToEnd):
         self.assertEqual(
             self.server.call("DELETE", "/api/keys/" + made["id"], headers=headers).status_code, 204
         )
-        for query, there in (("include_inactive=false", False), ("include_inactive=true", True)):
-            listed = self.assert_ok(self.server.call("GET", "/api/keys?" + query, headers=headers))
-            self.assertEqual(made["id"] in {key["id"] for key in listed["keys"]}, there, query)
+        # `requests` writes Python's values with a capital.
+        for word in ("false", "true", False, True):
+            query = {"include_inactive": word}
+            listed = self.assert_ok(self.server.call("GET", "/api/keys", params=query, headers=headers))
+            self.assertEqual(made["id"] in {key["id"] for key in listed["keys"]}, word in ("true", True), query)
 
     def test_document_003_makes_and_lists_under_auth(self):
         user = self.server.register()

@@ -37,15 +37,17 @@ impl FromRequest for Params {
 }
 
 impl Params {
-    /// `true` or `false`; false where it is missing.
+    /// `true` or `false`, in capitals too, as Python writes them; false where it is missing.
     ///
     /// # Errors
     /// 422 for anything else.
     pub fn flag(&self, name: &'static str) -> Result<bool, Problem> {
-        match self.0.get(name).map(String::as_str) {
-            None | Some("false") => Ok(false),
-            Some("true") => Ok(true),
-            Some(_) => Err(Problem::field(name, "invalid_value", "must be true or false")),
+        match self.0.get(name) {
+            None => Ok(false),
+            Some(text) => text
+                .to_ascii_lowercase()
+                .parse()
+                .map_err(|_neither| Problem::field(name, "invalid_value", "must be true or false")),
         }
     }
 
@@ -167,8 +169,19 @@ mod tests {
 
     #[test]
     fn flags_are_true_or_false() {
-        assert!(params("a=true").flag("a").unwrap());
-        assert!(!params("").flag("a").unwrap());
-        assert!(params("a=1").flag("a").is_err());
+        let flag = |query| params(query).flag("a").ok();
+        for (query, wanted) in [
+            ("a=true", true),
+            ("a=True", true),
+            ("a=TRUE", true),
+            ("a=false", false),
+            ("a=False", false),
+            ("", false),
+        ] {
+            assert_eq!(flag(query), Some(wanted), "{query}");
+        }
+        for wrong in ["a=1", "a=", "a=yes", "a=true%20", "a"] {
+            assert_eq!(flag(wrong), None, "{wrong}");
+        }
     }
 }
