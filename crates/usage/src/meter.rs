@@ -67,7 +67,7 @@ pub struct Reading {
     pub limit: u64,
     /// Requests inside.
     pub used: u64,
-    /// When the remaining next grows; `None` while nothing is inside.
+    /// When the remaining next grows, if nothing is admitted meanwhile; `None` while nothing is inside.
     pub resets_at: Option<Time>,
 }
 

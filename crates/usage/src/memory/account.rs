@@ -1,6 +1,6 @@
 //! One user's counters: windows, the quota of the running month, and those of each key.
 
-use std::collections::HashMap;
+use std::{cmp::Reverse, collections::HashMap};
 
 use tollgate_domain::{
     KeyId, Month, Time,
@@ -180,24 +180,22 @@ impl Account {
     }
 }
 
-/// How a window stands against whichever limit leaves less.
+/// How a window stands against whichever limit leaves less; where both leave the same, whichever does so for longer.
 fn reading(kind: WindowKind, check: Check, user: &mut Window, key: &mut Window, now: Time) -> Reading {
     let of = |window: &mut Window, limit: u64| Reading {
         window: kind,
         limit,
         used: window.inside(now),
-        resets_at: window.next_leaves(),
+        // Of more than the limit, several must leave before there is room for another.
+        resets_at: window.free_at(limit).or_else(|| window.next_leaves()),
     };
     // Both are brought up to `now`, so that `free_at` speaks of the same moment.
     let users = check.user.map(|limit| of(user, limit));
     let keys = check.key.map(|limit| of(key, limit));
     match (users, keys) {
         (Some(user), Some(key)) => {
-            if key.remaining() < user.remaining() {
-                key
-            } else {
-                user
-            }
+            let leaves = |of: &Reading| (of.remaining(), Reverse(of.resets_at));
+            if leaves(&key) < leaves(&user) { key } else { user }
         }
         (Some(one), None) | (None, Some(one)) => one,
         (None, None) => of(user, u64::MAX),

@@ -166,6 +166,32 @@ fn the_reading_is_of_whichever_leaves_less() {
 }
 
 #[test]
+fn a_window_beyond_its_limit_grows_when_there_is_room_again() {
+    let meter = seeded();
+    for seconds in 0..5 {
+        keep(&meter, &later(ask(), seconds));
+    }
+    let lowered = Ask { checks: checks([3, 1_000, 10_000]), ..later(ask(), 10) };
+    let Err(Denied::Window { readings, free_at }) = admit(&meter, &lowered) else { panic!() };
+    assert_eq!((readings[0].used, readings[0].remaining()), (5, 0));
+    assert_eq!(readings[0].resets_at, Some(at("2026-11-21T12:01:02Z")), "when three have left");
+    assert_eq!(free_at, at("2026-11-21T12:01:02Z"));
+    let as_before = read(&meter, &later(ask(), 10))[0];
+    assert_eq!(as_before.resets_at, Some(at("2026-11-21T12:01:00Z")), "when one has");
+}
+
+#[test]
+fn of_two_that_leave_the_same_the_reading_is_of_whichever_does_so_for_longer() {
+    let meter = seeded();
+    keep(&meter, &Ask { key: key(2), ..ask() });
+    keep(&meter, &later(ask(), 5));
+    let mine = Check { user: Some(2), key: Some(1) };
+    let full = Ask { checks: Checks([mine; 3]), ..later(ask(), 10) };
+    let Err(Denied::Window { readings, .. }) = admit(&meter, &full) else { panic!() };
+    assert_eq!((readings[0].limit, readings[0].resets_at), (1, Some(at("2026-11-21T12:01:05Z"))));
+}
+
+#[test]
 fn a_refusal_says_when_all_windows_will_have_room() {
     let meter = seeded();
     let ask = Ask { checks: checks([2, 3, 100]), ..ask() };
