@@ -122,7 +122,7 @@ class Commands(Printed):
         return {row[0]: row for row in rows}
 
     def request(self, printed, key, **here):
-        """Sends a request as printed, by `requests`."""
+        """Sends a request as printed, by `requests`: nothing names the type of a body."""
         head, _, body = printed.partition("\n\n")
         line, header = head.split("\n")
         (method, path), (name, _) = line.split(" "), header.split(": ")
@@ -132,7 +132,7 @@ class Commands(Printed):
             method,
             self.server.url + path,
             headers={name: key},
-            json=json.loads(body) if body else None,
+            data=body.encode() or None,
             timeout=MAX_CALL,
         )
 

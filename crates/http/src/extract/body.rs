@@ -7,7 +7,7 @@ use actix_web::{
     dev::Payload,
     http::{
         StatusCode,
-        header::{CONTENT_ENCODING, HeaderMap},
+        header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap},
     },
     rt::time::timeout,
     web::{self, Bytes, Data},
@@ -53,7 +53,7 @@ impl<T: DeserializeOwned> FromRequest for Body<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
-            if !is_json(request.content_type()) {
+            if !is_json(kind(&request)) {
                 return Err(Problem::wrong_media_type(JSON));
             }
             json(&read(&request, payload).await?).map(Self)
@@ -68,7 +68,7 @@ impl<T: DeserializeOwned> FromRequest for JsonOrForm<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
-            match request.content_type() {
+            match kind(&request) {
                 kind if is_json(kind) => json(&read(&request, payload).await?).map(Self),
                 kind if kind.eq_ignore_ascii_case(FORM) => form(&read(&request, payload).await?).map(Self),
                 _ => Err(Problem::wrong_media_type(&format!("{JSON} or {FORM}"))),
@@ -84,7 +84,7 @@ impl<T: DeserializeOwned> FromRequest for Form<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
-            match request.content_type().eq_ignore_ascii_case(FORM) {
+            match kind(&request).eq_ignore_ascii_case(FORM) {
                 true => form(&read(&request, payload).await?).map(Self),
                 false => Err(Problem::wrong_media_type(FORM)),
             }
@@ -103,7 +103,7 @@ impl<T: DeserializeOwned + Default> FromRequest for MaybeBody<T> {
             match bytes.is_empty() {
                 // Some clients name a type even then.
                 true => Ok(Self(T::default())),
-                false if is_json(request.content_type()) => json(&bytes).map(Self),
+                false if is_json(kind(&request)) => json(&bytes).map(Self),
                 false => Err(Problem::wrong_media_type(JSON)),
             }
         })
@@ -118,7 +118,7 @@ impl<T: DeserializeOwned + Default> FromRequest for MaybeJsonOrForm<T> {
         let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
             let bytes = read(&request, payload).await?;
-            match request.content_type() {
+            match kind(&request) {
                 _ if bytes.is_empty() => Ok(Self(T::default())),
                 kind if is_json(kind) => json(&bytes).map(Self),
                 kind if kind.eq_ignore_ascii_case(FORM) => form(&bytes).map(Self),
@@ -131,6 +131,11 @@ impl<T: DeserializeOwned + Default> FromRequest for MaybeJsonOrForm<T> {
 /// Whether the body is compressed or encoded otherwise, by its own account: such a body is not taken.
 pub(crate) fn is_encoded(headers: &HeaderMap) -> bool {
     headers.get_all(CONTENT_ENCODING).any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"))
+}
+
+/// What the body is by its own account; without any, it is taken for JSON, as in the gate.
+fn kind(request: &HttpRequest) -> &str {
+    if request.headers().contains_key(CONTENT_TYPE) { request.content_type() } else { JSON }
 }
 
 fn is_json(content_type: &str) -> bool {
@@ -209,6 +214,16 @@ mod tests {
         name: String,
     }
 
+    #[actix_web::test]
+    async fn what_says_nothing_of_itself_is_taken_for_json() {
+        for (body, wanted) in [(r#"{"name": "a"}"#, Ok("a".to_owned())), ("name=a", Err("malformed_request"))]
+        {
+            let (request, mut payload) = TestRequest::default().set_payload(body).to_http_parts();
+            let taken = JsonOrForm::<Sample>::from_request(&request, &mut payload).await;
+            assert_eq!(taken.map(|sample| sample.0.name).map_err(|problem| problem.code()), wanted);
+        }
+    }
+
     async fn taken(kind: &str, body: &str) -> Result<String, &'static str> {
         let request = TestRequest::default().insert_header(("content-type", kind));
         let (request, mut payload) = request.set_payload(body.to_owned()).to_http_parts();
@@ -236,7 +251,8 @@ mod tests {
             (Some(JSON), "{}", Err("validation_failed")),
             (Some(JSON), "{", Err("malformed_request")),
             (Some("text/plain"), "x", Err("unsupported_media_type")),
-            (None, "{}", Err("unsupported_media_type")),
+            (None, r#"{"name": "a"}"#, Ok("a")),
+            (None, "name=a", Err("malformed_request")),
         ] {
             let mut request = TestRequest::default().set_payload(body);
             if let Some(kind) = kind {
