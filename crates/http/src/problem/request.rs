@@ -117,7 +117,7 @@ impl Problem {
         if !error.inner().is_data() && !is_json(body) {
             return Self::malformed(format!("The body is not JSON: {}.", error.inner()));
         }
-        let mut words = without_place(&error.inner().to_string());
+        let mut words = in_words_of_json(&without_place(&error.inner().to_string()));
         if words == "expected value" {
             // What reads a name says so of anything else.
             "invalid type: expected a string".clone_into(&mut words);
@@ -133,6 +133,10 @@ impl Problem {
             (within(&path, named), "duplicate")
         } else if words.starts_with("invalid type") {
             (path, "wrong_type")
+        } else if words == "recursion limit exceeded" {
+            "has too many levels".clone_into(&mut words);
+            let outermost = path.split(['.', '[']).next().unwrap_or_default();
+            (outermost.to_owned(), "too_deep")
         } else {
             (path, "invalid_value")
         };
@@ -148,6 +152,22 @@ fn is_json(body: &[u8]) -> bool {
 
 fn within(path: &str, field: &str) -> String {
     if path == "." { field.to_owned() } else { format!("{path}.{field}") }
+}
+
+/// What Rust calls otherwise than JSON.
+const NAMES: [(&str, &str); 7] = [
+    ("expected u64", "expected a whole number that is not negative"),
+    ("expected u32", "expected a whole number that is not negative"),
+    ("expected i64", "expected a whole number"),
+    ("expected a sequence", "expected an array"),
+    ("expected a map", "expected an object"),
+    ("invalid type: sequence", "invalid type: array"),
+    ("invalid type: map", "invalid type: object"),
+];
+
+/// The words of a JSON error without names of Rust's.
+fn in_words_of_json(words: &str) -> String {
+    NAMES.iter().fold(words.to_owned(), |words, (rust, json)| words.replace(rust, json))
 }
 
 /// The words of a JSON error without `at line 1 column 2`: the field says where.

@@ -24,6 +24,8 @@ fn of_json<T: serde::de::DeserializeOwned + fmt::Debug>(text: &str) -> Problem {
 struct Sample {
     name: String,
     inner: Option<Vec<u8>>,
+    most: Option<u64>,
+    notes: Option<serde_json::Map<String, Value>>,
     kind: Option<Kind>,
 }
 
@@ -119,5 +121,38 @@ fn broken_json_is_malformed_and_other_json_does_not_validate() {
         let error = problem.errors.first().unwrap();
         assert_eq!((error.field.as_ref(), error.code.as_ref()), (field, code), "{text}");
         assert!(!error.message.contains("line"), "{}", error.message);
+    }
+}
+
+#[test]
+fn what_is_wrong_is_said_in_words_of_json() {
+    let nested = |levels: usize| {
+        format!("{{\"name\": \"a\", \"notes\": {}1{}}}", "{\"a\": ".repeat(levels), "}".repeat(levels))
+    };
+    for (text, field, code, message) in [
+        (
+            "{\"name\": \"a\", \"most\": -1}".to_owned(),
+            "most",
+            "invalid_value",
+            "invalid value: integer `-1`, expected a whole number that is not negative",
+        ),
+        (
+            "{\"name\": [], \"most\": 1}".to_owned(),
+            "name",
+            "wrong_type",
+            "invalid type: array, expected a string",
+        ),
+        (
+            "{\"name\": \"a\", \"notes\": []}".to_owned(),
+            "notes",
+            "wrong_type",
+            "invalid type: array, expected an object",
+        ),
+        (nested(500), "notes", "too_deep", "has too many levels"),
+    ] {
+        let problem = of_json::<Sample>(&text);
+        let error = problem.errors.first().unwrap();
+        let found = (error.field.as_ref(), error.code.as_ref(), error.message.as_ref());
+        assert_eq!(found, (field, code, message));
     }
 }
