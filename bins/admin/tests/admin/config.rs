@@ -1,3 +1,5 @@
+use std::process::Command;
+
 use crate::support::{Ran, Site};
 
 #[test]
@@ -69,4 +71,27 @@ fn help_version_and_completions_need_no_configuration() {
     }
     site.run(&[]).ended(2);
     site.run(&["stats"]).ended(2);
+}
+
+#[test]
+fn bash_completes_commands_and_their_flags() {
+    let site = Site::empty();
+    std::fs::write(site.path("script"), site.run(&["completions", "bash"]).ended(0)).unwrap();
+    let completed = |words: &[&str]| {
+        let (last, before) = words.split_last().unwrap();
+        let given = format!(
+            "source ./script; COMP_WORDS=(tollgate-admin {} '{last}'); COMP_CWORD={}; \
+             _tollgate__admin tollgate-admin '{last}' '{}'; echo ${{COMPREPLY[@]}}",
+            before.join(" "),
+            words.len(),
+            before.last().unwrap_or(&"tollgate-admin"),
+        );
+        let ran = Command::new("bash").args(["-c", &given]).current_dir(site.folder.path()).output().unwrap();
+        String::from_utf8(ran.stdout).unwrap().trim_end().to_owned()
+    };
+    assert_eq!(completed(&["rev"]), "revoke");
+    assert_eq!(completed(&["create", "--user"]), "--user-id");
+    assert_eq!(completed(&["create", "--tier", ""]), "free pro enterprise");
+    assert_eq!(completed(&["users", "create-"]), "create-admin");
+    assert_eq!(completed(&["users", "create-admin", "--password-"]), "--password-stdin");
 }
