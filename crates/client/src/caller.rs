@@ -14,7 +14,7 @@ pub struct Caller {
     /// Whether the key is for tests: what such a caller reaches must be marked for tests. Only where
     /// [`Settings::test_keys`](crate::Settings::test_keys) lets such callers in.
     pub environment: Environment,
-    /// The key's own tier, else its user's.
+    /// The tier as which the key counts: its own, else its user's.
     pub tier: Tier,
     /// All that it may do. A permission that this version does not know is left out: it grants nothing here.
     pub permissions: Permissions,

@@ -80,9 +80,24 @@ impl KeyLimits {
             .map(|limit| (limit, self.by_admin.of(window)))
             .or_else(|| self.tier.map(|tier| (tiers.window(tier, window), self.by_admin.tier)))
     }
+
+    /// The tier as which the key counts while its user has `users`: the one that an administrator gave it; one that its
+    /// user gave it only as far as the user's own still reaches; the user's where it has none.
+    pub fn tier_under(&self, users: Tier) -> Tier {
+        match self.tier {
+            Some(given) if self.by_admin.tier => given,
+            Some(chosen) => chosen.min(users),
+            None => users,
+        }
+    }
 }
 
 impl Tiers {
+    /// Requests that `user` may make in `window`: what an administrator gave the user, else what the tier allows.
+    pub fn of_user(&self, user: &User, window: WindowKind) -> u64 {
+        user.limits.of(window).unwrap_or_else(|| self.window(user.tier, window))
+    }
+
     /// Requests that `tier` allows in `window`.
     pub const fn window(&self, tier: Tier, window: WindowKind) -> u64 {
         let limits = self.of(tier);
@@ -114,7 +129,7 @@ impl Checks {
     /// it is the only one checked for its window.
     pub fn of(user: &User, key: &KeyLimits, tiers: &Tiers) -> Self {
         Self(WindowKind::ALL.map(|window| {
-            let users = user.limits.of(window).unwrap_or_else(|| tiers.window(user.tier, window));
+            let users = tiers.of_user(user, window);
             match key.of(window, tiers) {
                 None => Check { user: Some(users), key: None },
                 Some((limit, true)) => Check { user: None, key: Some(limit) },

@@ -93,6 +93,21 @@ class Powers(EndToEnd):
         self.assertEqual(narrower["created_by_key"], child["created_by_key"])
 
     def test_a_test_key_leads_to_no_live_key(self):
+    def test_a_key_of_a_lower_tier_leads_to_no_higher_one(self):
+        user = self.server.register()
+        self.server.edit_user(user, tier="pro")
+        manager = user.make_key(permissions=["chat", "keys:manage"], tier="free")
+        few = dict(minute_limit=1, hourly_limit=1, daily_limit=1)
+        higher = user.make_key(permissions=["chat"], tier="pro", **few)
+        self.assert_problem(self.make(manager["key"], tier="pro", **few), 403, "permission_denied")
+        self.assertEqual(self.assert_ok(self.make(manager["key"]), 201)["tier"], "free")
+        for method, path, body in (
+            ("POST", f"/{higher['id']}/rotate", None),
+            ("PATCH", f"/{higher['id']}", {"name": "mine"}),
+        ):
+            refused = self.call(manager["key"], method, path, body)
+            self.assert_problem(refused, 403, "permission_denied")
+
         user = self.server.register()
         manager = user.make_key(environment="test", permissions=["chat", "keys:manage"])
         live = user.make_key(permissions=["chat"])

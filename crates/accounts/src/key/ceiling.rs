@@ -37,11 +37,12 @@ pub fn under(
     bounds: Bounds,
 ) -> Result<Given, Beyond> {
     let by = actor.key.as_deref();
+    let tier = tier(&actor.user, by, wish.tier)?;
     Ok(Given {
         environment: environment(by, wish.environment)?,
         permissions: permissions(&actor.user, by, &settings.default_permissions, wish.permissions.as_ref())?,
-        tier: tier(&actor.user, wish.tier)?,
-        limits: limits(&actor.user, by, &settings.tiers, wish)?,
+        tier,
+        limits: limits(&actor.user, by, &settings.tiers, tier, &wish.limits)?,
         expires_at: expiry(actor.expires_at(), expires_at)?,
         allowed_ips: match (bounds.networks, by) {
             (Some(asked), Some(key)) => compare::networks(&asked, &key.allowed_ips).map(|()| asked)?,
@@ -105,21 +106,33 @@ pub fn grantable(user: &User, defaults: &Permissions) -> Permissions {
     }
 }
 
-fn tier(user: &User, asked: Option<Tier>) -> Result<Option<Tier>, Beyond> {
-    if asked.is_some_and(|asked| asked > user.tier) { Err(Beyond::Tier) } else { Ok(asked) }
+fn tier(user: &User, by: Option<&ApiKey>, asked: Option<Tier>) -> Result<Option<Tier>, Beyond> {
+    let ceiling = by.map_or(user.tier, |key| key.limits.tier_under(user.tier).min(user.tier));
+    match asked {
+        Some(asked) if asked > ceiling => Err(Beyond::Tier),
+        // Without a tier of its own it would count as its user.
+        None if ceiling < user.tier => Ok(Some(ceiling)),
+        asked => Ok(asked),
+    }
 }
 
-fn limits(user: &User, by: Option<&ApiKey>, tiers: &Tiers, wish: &KeyWish) -> Result<LimitOverrides, Beyond> {
+fn limits(
+    user: &User,
+    by: Option<&ApiKey>,
+    tiers: &Tiers,
+    tier: Option<Tier>,
+    asked: &LimitOverrides,
+) -> Result<LimitOverrides, Beyond> {
     let limit = |window: WindowKind| {
-        let users = user.limits.of(window).unwrap_or_else(|| tiers.window(user.tier, window));
-        let keys = by.and_then(|key| own_limit(key, tiers, window));
+        let users = tiers.of_user(user, window);
+        let keys = by.and_then(|key| key.limits.of(window, tiers)).map(|(limit, _)| limit);
         let ceiling = keys.map_or(users, |keys| keys.min(users));
-        match wish.limits.of(window) {
+        match asked.of(window) {
             Some(asked) if asked > ceiling => Err(Beyond::Limit(WindowName(window), ceiling)),
             Some(asked) => Ok(Some(asked)),
             // The tier's limit stands unless the calling key has less, which then is given singly.
             None => {
-                let by_tier = wish.tier.map(|tier| tiers.window(tier, window));
+                let by_tier = tier.map(|tier| tiers.window(tier, window));
                 Ok(keys.filter(|keys| by_tier.is_none_or(|by_tier| *keys < by_tier)).map(|_| ceiling))
             }
         }
@@ -129,10 +142,6 @@ fn limits(user: &User, by: Option<&ApiKey>, tiers: &Tiers, wish: &KeyWish) -> Re
         hour: limit(WindowKind::Hour)?,
         day: limit(WindowKind::Day)?,
     })
-}
-
-fn own_limit(key: &ApiKey, tiers: &Tiers, window: WindowKind) -> Option<u64> {
-    key.limits.limits.of(window).or_else(|| key.limits.tier.map(|tier| tiers.window(tier, window)))
 }
 
 fn expiry(latest: Option<Time>, asked: Option<Time>) -> Result<Option<Time>, Beyond> {

@@ -166,7 +166,7 @@ fn limit(
 ) -> Result<(), Beyond> {
     let Some(asked) = change else { return Ok(()) };
     let user = &*actor.user;
-    let users = user.limits.of(window).unwrap_or_else(|| settings.tiers.window(user.tier, window));
+    let users = settings.tiers.of_user(user, window);
     let KeyLimits { limits: own, tier, by_admin } = before.limits;
     let singly = own.of(window).filter(|_| by_admin.of(window));
     // An administrator's tier stands behind whatever its owner gave the key since.

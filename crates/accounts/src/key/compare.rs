@@ -25,6 +25,9 @@ pub fn no_more(key: &ApiKey, than: &ApiKey, user: &User, tiers: &Tiers) -> Resul
             return Err(Beyond::Limit(WindowName(window), ceiling));
         }
     }
+    if key.limits.tier_under(user.tier) > than.limits.tier_under(user.tier) {
+        return Err(Beyond::Tier);
+    }
     networks(&key.allowed_ips, &than.allowed_ips)?;
     models(&key.allowed_models, &than.allowed_models)
 }
@@ -50,7 +53,7 @@ pub fn models(asked: &[String], within: &[String]) -> Result<(), Beyond> {
 
 /// Requests that a key may make in a window at most: what an administrator gave it, else no more than its user.
 fn reach(key: &ApiKey, user: &User, tiers: &Tiers, window: WindowKind) -> u64 {
-    let users = user.limits.of(window).unwrap_or_else(|| tiers.window(user.tier, window));
+    let users = tiers.of_user(user, window);
     match key.limits.of(window, tiers) {
         Some((limit, true)) => limit,
         Some((limit, false)) => limit.min(users),

@@ -226,6 +226,19 @@ fn a_key_touches_no_stronger_key_and_nobody_elses() {
         assert!(matches!(beyond(house.accounts.rotate_key(&by_weak, primary, 0)), Beyond::NotHeld(_)));
         assert_eq!(house.key(primary).name, "Primary API Key");
         house.accounts.change_key(&by_weak, weak.id, &rename).unwrap();
+        // A tier is told to other services, whatever its limits come to.
+        let pro = UserChanges { tier: Some(Tier::Pro), ..UserChanges::default() };
+        let rich = house.accounts.edit_user(&By::program(), ann.user.id, pro).unwrap();
+        let wish =
+            KeyWish { permissions: Some(Permissions::from_text("keys:manage").unwrap()), ..named("free") };
+        let wish = KeyWish { tier: Some(Tier::Free), ..wish };
+        let free = house.make(&house.by(&rich, None), wish).key;
+        let few = LimitOverrides { minute: Some(1), hour: Some(1), day: Some(1) };
+        let wish = KeyWish { limits: few, permissions: Some(Permissions::default()), ..named("few") };
+        let few = house.make(&house.by(&rich, None), wish).key;
+        let by_free = house.by(&rich, Some(&free));
+        assert_eq!(beyond(house.accounts.rotate_key(&by_free, few.id, 0)), Beyond::Tier);
+        assert_eq!(beyond(house.accounts.change_key(&by_free, few.id, &rename)), Beyond::Tier);
         house.accounts.rotate_key(&by_weak, weak.id, 0).unwrap();
         for actor in [&by_weak, &owner] {
             for refused in [
@@ -381,7 +394,7 @@ fn wish() -> impl Strategy<Value = Wish> {
         proptest::option::weighted(0.2, proptest::sample::select(&MODELS[..])),
         proptest::option::weighted(0.2, 1_i64..30),
     )
-        .prop_map(|(permissions, limit, networks, models, days)| Wish {
+        .prop_map(|(permissions, limit, networks, models, days, tier)| Wish {
             permissions,
             limit,
             networks,
@@ -403,11 +416,24 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Requests in a minute that the key may make, by the rules of the contract: what an administrator gave it, else the
-/// least of its own limit and its user's.
+/// The user's tier, and the requests in a minute that come with it.
+const USERS: (Tier, u64) = (Tier::Pro, 600);
+
+/// The tier as which the key counts, by the rules of the contract: what an administrator gave it, else the lesser of its
+/// own and its user's.
+fn tier(key: &ApiKey) -> Tier {
+    let own = key.limits.tier.unwrap_or(USERS.0);
+    if key.limits.by_admin.tier { own } else { own.min(USERS.0) }
+}
+
+/// Requests in a minute that the key may make, likewise; a limit of its own goes before its tier's.
 fn per_minute(key: &ApiKey) -> u64 {
-    let own = key.limits.limits.minute;
-    if key.limits.by_admin.minute { own.unwrap_or(60) } else { own.unwrap_or(60).min(60) }
+    let by_tier = key.limits.tier.map(|tier| Tiers::default().of(tier).minute);
+    let (own, by_admin) = match key.limits.limits.minute {
+        Some(own) => (own, key.limits.by_admin.minute),
+        None => (by_tier.unwrap_or(USERS.1), key.limits.by_admin.tier),
+    };
+    if by_admin { own } else { own.min(USERS.1) }
 }
 
 /// Every address that is tried, with whether the key may be used from there; and so with models.
@@ -419,13 +445,14 @@ fn reach(key: &ApiKey) -> Vec<bool> {
 
 fn holds_no_more(key: &ApiKey, than: &ApiKey) -> bool {
     let permissions = key.permissions.iter().all(|held| than.permissions.iter().any(|other| other == held));
+    tier: Option<Tier>,
     let longer = match (key.expires_at, than.expires_at) {
         (_, None) => false,
         (None, Some(_)) => true,
         (Some(end), Some(other)) => end > other,
     };
     let further = reach(key).into_iter().zip(reach(than)).any(|(key, other)| key && !other);
-    permissions && !longer && !further && per_minute(key) <= per_minute(than)
+    permissions && !longer && !further && per_minute(key) <= per_minute(than) && tier(key) <= tier(than)
 }
 
 struct History<'a> {
@@ -435,6 +462,7 @@ struct History<'a> {
 }
 
 impl History<'_> {
+        proptest::option::weighted(0.3, proptest::sample::select(&Tier::ALL[..])),
     /// The user, or one of the keys that is good.
     fn actor(&self, by: usize) -> Actor {
         let key = (by % (self.keys.len() + 1)).checked_sub(1).map(|at| self.house.key(self.keys[at]));
@@ -442,6 +470,7 @@ impl History<'_> {
         self.house.by(&self.user, key.as_ref())
     }
 
+            tier,
     fn some(&self, key: usize) -> KeyId {
         self.keys[key % self.keys.len()]
     }
@@ -497,7 +526,11 @@ impl History<'_> {
             let had = before.is_some_and(|before| before.permissions.iter().any(|other| other == held));
             assert!(had || grantable.iter().any(|other| other == held), "{held} in {key:#?}");
         }
-        assert!(per_minute(key) <= before.map_or(60, per_minute).max(60), "{key:#?}");
+        // An administrator's tier stands behind the limit that the user gave the key since.
+        let given = key.limits.tier.filter(|_| key.limits.by_admin.tier);
+        let given = given.map_or(0, |tier| Tiers::default().of(tier).minute);
+        assert!(per_minute(key) <= before.map_or(0, per_minute).max(USERS.1).max(given), "{key:#?}");
+        assert!(tier(key) <= before.map_or(USERS.0, tier).max(USERS.0), "{key:#?}");
     }
 
     fn administer(&self, key: usize, wish: &Wish, active: Option<bool>) {
@@ -509,6 +542,7 @@ impl History<'_> {
             ..KeyChanges::default()
         };
         self.house.accounts.edit_key(&By::program(), self.some(key), &changes).unwrap();
+            tier: wish.tier,
     }
 
     fn take(&mut self, step: &Step) {
@@ -540,9 +574,12 @@ fn no_history_gives_a_key_more_than_its_maker_had() {
     proptest!(cases, |(steps in proptest::collection::vec(step(), 20..60))| {
         let house = House::on(TestDb::sqlite(), fixture::settings());
         let ann = house.register("ann@example.com");
-        let mut history = History { house: &house, user: User::clone(&ann.user), keys: vec![ann.key.id] };
+        let pro = UserChanges { tier: Some(USERS.0), ..UserChanges::default() };
+        let user = house.accounts.edit_user(&By::program(), ann.user.id, pro).unwrap();
+        let mut history = History { house: &house, user, keys: vec![ann.key.id] };
         for step in &steps {
             history.take(step);
         }
     });
 }
+            tier: wish.tier.map(Some),

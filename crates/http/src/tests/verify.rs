@@ -5,12 +5,13 @@ use std::{rc::Rc, sync::Arc, time::Duration};
 use actix_web::web;
 use futures::{FutureExt, future::LocalBoxFuture};
 use tollgate_accounts::{
-    Actor, Client,
+    Actor, By, Client,
+    admin::{KeyChanges, UserChanges},
     key::{CreatedKey, KeyWish},
     sign_in::LoggedIn,
 };
 use tollgate_billing::PriceBook;
-use tollgate_domain::{Environment, Permissions, Role, Tiers};
+use tollgate_domain::{Environment, Permissions, Role, Tier, Tiers};
 use tollgate_gate::{
     Catalogue, Line, LineSettings, Shared, Upstream, UpstreamAnswer, UpstreamError, UpstreamRequest,
 };
@@ -158,6 +159,33 @@ async fn a_good_key_is_shown_as_it_is() {
     let quota = &told["rate_limit"]["quota"];
     assert_eq!((&quota["used"], &quota["remaining"]), (&json!(5), &json!(9_995)));
     assert!(quota["resets_at"].is_string() && quota["limit"] == 10_000, "{quota}");
+}
+
+#[actix_web::test]
+async fn a_key_counts_as_no_tier_that_its_user_has_lost() {
+    let site = Site::new();
+    let accounts = &site.house.state.accounts;
+    let of_user = |tier| {
+        let changes = UserChanges { tier: Some(tier), ..UserChanges::default() };
+        accounts.edit_user(&By::program(), site.user.user.id, changes).unwrap();
+    };
+    of_user(Tier::Enterprise);
+    let chosen = |tier| site.key(&site.user, KeyWish { tier, ..wish() });
+    let (none, pro) = (chosen(None), chosen(Some(Tier::Pro)));
+    let given = chosen(Some(Tier::Enterprise));
+    let changes = KeyChanges { tier: Some(Some(Tier::Enterprise)), ..KeyChanges::default() };
+    accounts.edit_key(&By::program(), given.key.id, &changes).unwrap();
+    for (users, expected) in [
+        (Tier::Enterprise, ["enterprise", "pro", "enterprise"]),
+        (Tier::Free, ["free", "free", "enterprise"]),
+        (Tier::Pro, ["pro", "pro", "enterprise"]),
+    ] {
+        of_user(users);
+        for (key, tier) in [&none, &pro, &given].into_iter().zip(expected) {
+            let told = site.told(json!({"key": key.secret.expose()})).await;
+            assert_eq!(told["tier"], tier, "{users}: {told}");
+        }
+    }
 }
 
 #[actix_web::test]

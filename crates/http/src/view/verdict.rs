@@ -35,7 +35,7 @@ pub struct VerdictView {
     /// What it may reach.
     #[schema(value_type = Option<String>, pattern = "^(live|test)$")]
     environment: Option<&'static str>,
-    /// The key's tier, else its user's.
+    /// The key's tier, else its user's; one that its user chose for it reaches no further than the user's own.
     #[schema(value_type = Option<String>, pattern = "^(free|pro|enterprise)$")]
     tier: Option<&'static str>,
     /// What it may do.
@@ -104,7 +104,7 @@ impl VerdictView {
 
     fn with_what_is_good(self, key: &ApiKey, user: &User, metered: Option<&Metered>) -> Self {
         Self {
-            tier: Some(key.limits.tier.unwrap_or(user.tier).as_str()),
+            tier: Some(key.limits.tier_under(user.tier).as_str()),
             permissions: Some(key.permissions.iter().map(ToString::to_string).collect()),
             rate_limit: metered.map(RateLimitView::from),
             metadata: Some(notes(&key.metadata)),

@@ -61,6 +61,31 @@ fn tiers_stay_at_or_below_the_users() {
 }
 
 #[test]
+#[test]
+fn tiers_stay_at_or_below_the_keys() {
+    let by = |tier, by_admin| {
+        let mut by = key("keys:manage");
+        (by.limits.tier, by.limits.by_admin.tier) = (Some(tier), by_admin);
+        Some(by)
+    };
+    let wish = |tier| KeyWish { tier, ..KeyWish::default() };
+    for by_admin in [false, true] {
+        let free = || by(Tier::Free, by_admin);
+        assert_eq!(given(user(Tier::Pro), free(), &wish(Some(Tier::Pro))), Err(Beyond::Tier));
+        // Left open, it is no more than the calling key's.
+        let made = given(user(Tier::Pro), free(), &wish(None)).unwrap();
+        assert_eq!((made.tier, made.limits), (Some(Tier::Free), LimitOverrides::default()));
+        // What the user has no more, no key gives.
+        let enterprise = || by(Tier::Enterprise, by_admin);
+        assert_eq!(given(user(Tier::Pro), enterprise(), &wish(Some(Tier::Enterprise))), Err(Beyond::Tier));
+        assert_eq!(
+            given(user(Tier::Pro), enterprise(), &wish(Some(Tier::Pro))).unwrap().tier,
+            Some(Tier::Pro)
+        );
+        assert_eq!(given(user(Tier::Pro), enterprise(), &wish(None)).unwrap().tier, None);
+    }
+}
+
 fn limits_stay_at_or_below_the_users_and_the_keys() {
     let wish = |minute| KeyWish {
         limits: LimitOverrides { minute: Some(minute), ..LimitOverrides::default() },

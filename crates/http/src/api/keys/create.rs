@@ -21,7 +21,7 @@ pub struct CreateKeyRequest {
     /// What to call it: 1 to 100 characters.
     #[schema(example = "ci")]
     name: String,
-    /// A tier up to the user's own, whose three limits the key has.
+    /// A tier up to the caller's own, whose three limits the key has.
     #[schema(value_type = Option<String>, pattern = "^(free|pro|enterprise)$")]
     tier: Option<Tier>,
     /// `live` (the default) or `test`.
