@@ -135,7 +135,12 @@ impl ForeignTable {
                 .get_result::<Number>(&mut conn)?
                 .number;
             let query = begin(&mut conn, name, &read)?;
-            return Ok(Some(Self { conn, name: name.clone(), query, after: 0, rows }));
+            let after = match conn {
+                Conn::Pg(_) => 0,
+                // Tables may have rows with numbers below 1.
+                Conn::Sqlite(_) => i64::MIN,
+            };
+            return Ok(Some(Self { conn, name: name.clone(), query, after, rows }));
         }
         Ok(None)
     }
@@ -249,6 +254,8 @@ fn identifier(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use diesel::connection::SimpleConnection;
+
     use super::*;
 
     #[test]
@@ -260,5 +267,21 @@ mod tests {
         for text in ["", ".", "a.", ".a", "a.b.c", "1a", "a b", "a;b", "a\"b", "a'b", "ä", "a--", &long] {
             assert_eq!(text.parse::<TableName>(), Err(NotAName), "{text}");
         }
+    }
+
+    #[test]
+    fn rows_are_read_whatever_their_numbers() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("old.db");
+        let mut conn = SqliteConnection::establish(path.to_str().unwrap()).unwrap();
+        let rows = "CREATE TABLE old (id INTEGER PRIMARY KEY, name TEXT); \
+                    INSERT INTO old VALUES (-5, 'a'), (0, 'b'), (7, 'c')";
+        conn.batch_execute(rows).unwrap();
+        let names = ["old".parse().unwrap()];
+        let mut table =
+            ForeignTable::open(&Url::Sqlite(path), &names, &["name"], &["name"]).unwrap().unwrap();
+        let read = table.read().unwrap();
+        assert_eq!(read.iter().map(|row| row.number).collect::<Vec<_>>(), [-5, 0, 7]);
+        assert_eq!(table.read().unwrap(), []);
     }
 }
