@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use tollgate_domain::{ApiKey, AuditActor, Permission, Role, Time, User};
+use tollgate_domain::{ApiKey, AuditActor, Permission, Role, SessionId, Time, User};
+use tollgate_store::Maker;
 
 use crate::{Beyond, By, Client};
 
@@ -13,18 +14,20 @@ pub struct Actor {
     pub user: Arc<User>,
     /// The key; `None` with an access token.
     pub key: Option<Arc<ApiKey>>,
+    /// The session of the access token; `None` with a key.
+    pub session: Option<SessionId>,
     /// From where.
     pub client: Client,
 }
 
 impl Actor {
-    /// Who the audit log names.
+    /// Who the audit log names, and with what keys are made.
     pub fn by(&self) -> By {
-        let actor = match &self.key {
-            Some(key) => AuditActor::Key(key.id),
-            None => AuditActor::User(self.user.id),
+        let (actor, maker) = match &self.key {
+            Some(key) => (AuditActor::Key(key.id), Some(Maker::Key(key.id, key.updated_at))),
+            None => (AuditActor::User(self.user.id), self.session.map(Maker::Session)),
         };
-        By { actor, user: Some(self.user.id), client: self.client.clone() }
+        By { actor, user: Some(self.user.id), maker, client: self.client.clone() }
     }
 
     /// Whether the actor may do what `permission` allows. Access tokens may do all that is the user's own.

@@ -6,6 +6,7 @@ pub mod verify;
 use tollgate_domain::{
     AuditAction, AuditActor, AuditEntry, AuditSubject, Email, Personal, Randomness, Time, UserId, id::AuditId,
 };
+use tollgate_store::Maker;
 
 use crate::{Accounts, Client};
 
@@ -16,6 +17,8 @@ pub struct By {
     pub actor: AuditActor,
     /// The user whose address and program these are, where that is known.
     pub user: Option<UserId>,
+    /// With what, where that can end: keys are made with it.
+    pub maker: Option<Maker>,
     /// From where.
     pub client: Client,
 }
@@ -23,22 +26,22 @@ pub struct By {
 impl By {
     /// Somebody who is not known.
     pub fn anonymous(client: &Client) -> Self {
-        Self { actor: AuditActor::Anonymous, user: None, client: client.clone() }
+        Self { actor: AuditActor::Anonymous, user: None, maker: None, client: client.clone() }
     }
 
     /// A user, without a key.
     pub fn user(user: UserId, client: &Client) -> Self {
-        Self { actor: AuditActor::User(user), user: Some(user), client: client.clone() }
+        Self { actor: AuditActor::User(user), user: Some(user), maker: None, client: client.clone() }
     }
 
     /// Whoever runs the administrator's program.
     pub fn program() -> Self {
-        Self { actor: AuditActor::Program, user: None, client: Client::default() }
+        Self { actor: AuditActor::Program, user: None, maker: None, client: Client::default() }
     }
 
     /// The server by itself.
     pub fn system() -> Self {
-        Self { actor: AuditActor::System, user: None, client: Client::default() }
+        Self { actor: AuditActor::System, user: None, maker: None, client: Client::default() }
     }
 }
 

@@ -3,7 +3,7 @@
 use tollgate_domain::{AuditAction, AuditSubject, Environment, KeyKind, KeyText, Permission, User, UserId};
 use tollgate_store::{EditorKey, NewKey};
 
-use crate::{Accounts, AccountsError, session::Identity};
+use crate::{Accounts, AccountsError, key::caller_ended, session::Identity};
 
 /// What the key is called.
 pub const EDITOR_KEY_NAME: &str = "Editor";
@@ -18,7 +18,8 @@ impl Accounts {
     /// made anew.
     ///
     /// # Errors
-    /// The store's, or [`AccountsError::Internal`] where what was just sealed does not open.
+    /// [`AccountsError::CallerEnded`], the store's, or [`AccountsError::Internal`] where what was just sealed does not
+    /// open.
     pub fn editor_key(&self, caller: &Identity) -> Result<KeyText, AccountsError> {
         let user = &*caller.user;
         for _ in 0..ATTEMPTS {
@@ -38,9 +39,10 @@ impl Accounts {
     }
 
     fn make_editor_key(&self, caller: &Identity) -> Result<EditorKey, AccountsError> {
-        let new = self.new_editor_key(&caller.user)?;
-        let audit = [self.entry(&caller.by(), AuditAction::KeyCreated, AuditSubject::Key(new.key.id))];
-        Ok(self.stores.keys.create_editor(&new, &audit)?)
+        let by = caller.by();
+        let new = NewKey { maker: by.maker, ..self.new_editor_key(&caller.user)? };
+        let audit = [self.entry(&by, AuditAction::KeyCreated, AuditSubject::Key(new.key.id))];
+        self.stores.keys.create_editor(&new, &audit).map_err(caller_ended)
     }
 
     fn new_editor_key(&self, user: &User) -> Result<NewKey, AccountsError> {

@@ -197,6 +197,9 @@ pub enum AccountsError {
     /// What is revoked stays so.
     #[error("this key is revoked, once and for ever: make another")]
     KeyRevoked,
+    /// The session or the key that called has ended, or was changed, after it was recognised.
+    #[error("what the call was made with has ended or was changed a moment ago: nothing was done")]
+    CallerEnded,
     /// It is not there, or not the caller's.
     #[error("there is no such {0}")]
     NotFound(&'static str),

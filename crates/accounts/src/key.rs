@@ -55,7 +55,7 @@ impl Accounts {
     ///
     /// # Errors
     /// [`AccountsError::Invalid`], [`AccountsError::Beyond`] when the wish is more than the actor has,
-    /// [`AccountsError::TooManyKeys`], [`AccountsError::KeyRevoked`] where the calling key has just ended, or the store's.
+    /// [`AccountsError::TooManyKeys`], [`AccountsError::CallerEnded`], or the store's.
     pub fn create_key(&self, actor: &Actor, wish: &KeyWish) -> Result<CreatedKey, AccountsError> {
         actor.require(Permission::KeysManage)?;
         let mut faults = Faults::default();
@@ -87,14 +87,14 @@ impl Accounts {
         new.key.allowed_models = given.allowed_models;
         new.key.created_by_key = actor.key.as_ref().map(|key| key.id);
         new.key.metadata = metadata;
+        let by = actor.by();
+        new.maker = by.maker;
         let max = self.settings.max_keys_per_user;
-        let audit = [self.entry(&actor.by(), AuditAction::KeyCreated, AuditSubject::Key(new.key.id))];
+        let audit = [self.entry(&by, AuditAction::KeyCreated, AuditSubject::Key(new.key.id))];
         match self.stores.keys.create(&new, max, &audit) {
             Ok(true) => Ok(CreatedKey { key: new.key, secret }),
             Ok(false) => Err(AccountsError::TooManyKeys { max }),
-            // The calling one, since it was recognised.
-            Err(StoreError::Conflict { field: "created_by_key", .. }) => Err(AccountsError::KeyRevoked),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(caller_ended(error)),
         }
     }
 
@@ -179,6 +179,14 @@ impl Accounts {
             self.stores.keys.revoke(id, owner, now, &audit)?
         };
         revoked.ok_or(AccountsError::NotFound("key"))
+    }
+}
+
+/// What it means that a key or a secret cannot be made.
+pub(crate) fn caller_ended(error: StoreError) -> AccountsError {
+    match error {
+        StoreError::Conflict { entity: "key", field: "maker" } => AccountsError::CallerEnded,
+        other => other.into(),
     }
 }
 

@@ -174,7 +174,7 @@ impl Accounts {
             permissions,
             ..ApiKey::blank(KeyId::new(now, &*self.random), user_id, now)
         };
-        (NewKey { key, hash, sealed: None }, secret)
+        (NewKey { key, hash, sealed: None, maker: None }, secret)
     }
 }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use tollgate_domain::{AuditAction, AuditSubject, Permissions, Session, SessionId, Time, User, UserId};
-use tollgate_store::{ListedSession, Lookup, Page, PageRequest};
+use tollgate_store::{ListedSession, Lookup, Maker, Page, PageRequest};
 
 use crate::{Accounts, AccountsError, By, Client, key::ceiling, token::Access};
 
@@ -20,9 +20,9 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Who the audit log names.
+    /// Who the audit log names, and with what keys are made.
     pub fn by(&self) -> By {
-        By::user(self.user.id, &self.client)
+        By { maker: Some(Maker::Session(self.session.id)), ..By::user(self.user.id, &self.client) }
     }
 }
 

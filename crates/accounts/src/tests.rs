@@ -106,6 +106,7 @@ impl House {
         Actor {
             user: Arc::new(user.clone()),
             key: key.map(|registered| Arc::new(registered.key)),
+            session: None,
             client: client(),
         }
     }

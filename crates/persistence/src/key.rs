@@ -9,7 +9,7 @@ use diesel::{dsl::sql, prelude::*, sql_types::Bool};
 use tollgate_domain::{ApiKey, AuditEntry, KeyHash, KeyId, KeyKind, Time, UserId};
 use tollgate_store::{
     Change, Edit, EditorKey, EntryOf, Imported, KeyFilter, KeyImport, KeyRotation, KeyStore, ListedKey,
-    NewKey, Page, PageRequest, StoreError,
+    Maker, NewKey, Page, PageRequest, StoreError,
 };
 use uuid::Uuid;
 
@@ -20,6 +20,7 @@ use crate::{
     import, pg,
     rows::key::{KeyRow, ListedRow, listed},
     schema::{api_keys, key_totals, users},
+    session,
     types::{Id, Ts},
 };
 
@@ -55,9 +56,6 @@ impl KeyStore for Database {
                 .get_result(conn)?;
             if has >= i64::from(max_per_user) {
                 return Ok((false, Effects::NONE));
-            }
-            if let Some(maker) = key.key.created_by_key {
-                good_maker(conn, maker.into(), key.key.created_at)?;
             }
             insert(conn, &key)?;
             Ok((true, Effects::new(vec![Change::Key(key.key.id)], audit)))
@@ -226,14 +224,25 @@ impl KeyStore for Database {
     }
 }
 
-/// That a key may make another: one that was revoked since it was recognised leaves no new one behind.
-fn good_maker(conn: &mut Conn, maker: Id, now: Time) -> Result<(), Failure> {
-    let good = find(conn, maker)?.is_some_and(|maker| maker.check(now).is_ok());
-    if good { Ok(()) } else { Err(StoreError::Conflict { entity: "key", field: "created_by_key" }.into()) }
+/// That what a key or a secret is made with is still what it was when it was recognised: what has ended leaves none
+/// behind, a secret that a rotation took neither, and what was narrowed none that holds more.
+fn check_maker(conn: &mut Conn, maker: Option<Maker>, now: Time) -> Result<(), Failure> {
+    let is_good = match maker {
+        None => true,
+        Some(Maker::Session(id)) => {
+            session::find(conn, id.into())?.is_some_and(|session| session.is_open(now))
+        }
+        Some(Maker::Key(id, changed_at)) => {
+            find(conn, id.into())?.is_some_and(|key| key.check(now).is_ok() && key.updated_at == changed_at)
+        }
+    };
+    if is_good { Ok(()) } else { Err(StoreError::Conflict { entity: "key", field: "maker" }.into()) }
 }
 
-/// Inserts a key.
+/// Inserts a key. Where it is the maker's own user's, that user must be held: whoever ends all sessions and keys of one is
+/// then seen, or finds the new key.
 pub fn insert(conn: &mut Conn, new: &NewKey) -> Result<(), Failure> {
+    check_maker(conn, new.maker, new.key.created_at)?;
     diesel::insert_into(api_keys::table)
         .values((
             KeyRow::from(&new.key),

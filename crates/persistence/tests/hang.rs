@@ -151,6 +151,7 @@ fn calls(db: &Db) -> Vec<Call> {
         preview: String::new(),
         sealed: None,
         grace_until: None,
+        maker: None,
         now: given::at(1),
         audit: Vec::new(),
     };

@@ -391,7 +391,10 @@ fn the_view_shows_keys_as_the_contract_has_them() {
             };
             let mut hash = tollgate_domain::KeyHash([0; 32]);
             NUMBERS.fill(&mut hash.0);
-            stores.keys.create(&tollgate_store::NewKey { key, hash, sealed: None }, 9, &[]).unwrap();
+            stores
+                .keys
+                .create(&tollgate_store::NewKey { key, hash, sealed: None, maker: None }, 9, &[])
+                .unwrap();
             id
         };
         let past = Some(Time::from_timestamp(1_000_000_000, 0).unwrap());

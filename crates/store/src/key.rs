@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tollgate_domain::{ApiKey, AuditEntry, Email, KeyHash, KeyId, KeyKind, Time, UserId};
+use tollgate_domain::{ApiKey, AuditEntry, Email, KeyHash, KeyId, KeyKind, SessionId, Time, UserId};
 
 use crate::{Edit, Imported, KeyImport, Page, PageRequest, StoreError};
 
@@ -15,6 +15,17 @@ pub struct NewKey {
     pub hash: KeyHash,
     /// Its secret, sealed; only the `Editor` key is kept recoverably.
     pub sealed: Option<Vec<u8>>,
+    /// With what it is made, where that can end.
+    pub maker: Option<Maker>,
+}
+
+/// With what a key or another secret of one is made: it must be as good then as it was when it was recognised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Maker {
+    /// An access token of this session.
+    Session(SessionId),
+    /// This key, as it was when it had last been changed at this time.
+    Key(KeyId, Time),
 }
 
 /// The live `Editor` key of a user.
@@ -69,6 +80,8 @@ pub struct KeyRotation {
     pub sealed: Option<Vec<u8>>,
     /// Until when the old secret is good as well; `None` for not at all.
     pub grace_until: Option<Time>,
+    /// With what it is made, where that can end.
+    pub maker: Option<Maker>,
     /// The present time.
     pub now: Time,
     /// What the audit log tells of it.
@@ -88,8 +101,8 @@ pub trait KeyStore: Send + Sync {
     /// not revoked.
     ///
     /// # Errors
-    /// `Conflict { entity: "key", field: "hash" }` where the secret is taken, `field: "created_by_key"` where the key that
-    /// makes it is revoked, disabled or expired by now.
+    /// `Conflict { entity: "key", field: "hash" }` where the secret is taken, `field: "maker"` where the session has ended
+    /// or the key that makes it has ended, was changed or rotated.
     fn create(&self, key: &NewKey, max_per_user: u32, audit: &[AuditEntry]) -> Result<bool, StoreError>;
 
     /// The key whose secret has this hash, whatever its state. By a secret that a rotation took and whose grace
@@ -154,7 +167,7 @@ pub trait KeyStore: Send + Sync {
     /// it is no longer what stands in the configuration file. `None` where there is no such key.
     ///
     /// # Errors
-    /// `Conflict { entity: "key", field: "hash" }` where the secret is taken.
+    /// As [`KeyStore::create`].
     fn rotate(&self, rotation: &KeyRotation) -> Result<Option<ApiKey>, StoreError>;
 
     /// Keeps the secret with the hash `from`, a key's own or one of a grace, under `to` from now on: the same secret
@@ -174,7 +187,7 @@ pub trait KeyStore: Send + Sync {
     /// is there afterwards. `max_per_user` does not apply.
     ///
     /// # Errors
-    /// See [`StoreError`].
+    /// As [`KeyStore::create`].
     fn create_editor(&self, key: &NewKey, audit: &[AuditEntry]) -> Result<EditorKey, StoreError>;
 
     /// Takes over keys of other systems, with the users that they need, in one transaction; tells what became of each

@@ -55,7 +55,7 @@ pub use external_identity::{ExternalIdentityStore, Link, LinkedIdentity};
 pub use freshness::Freshness;
 pub use idempotency::{IdempotencyStore, NewRun, RunBegun};
 pub use import::{Imported, KeyImport, UserImport};
-pub use key::{EditorKey, EntryOf, KeyFilter, KeyRotation, KeyStore, ListedKey, NewKey};
+pub use key::{EditorKey, EntryOf, KeyFilter, KeyRotation, KeyStore, ListedKey, Maker, NewKey};
 pub use mail::{DueMail, MailStore, NewMail};
 pub use mail_token::{
     Confirmation, Confirmed, Issue, MailPurpose, MailToken, MailTokenStore, PasswordReset, SignUp, SignedUp,

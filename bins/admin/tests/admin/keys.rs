@@ -223,7 +223,7 @@ fn a_list_of_several_pages_is_whole_and_in_order() {
             let mut key = key.clone();
             key.id = KeyId::new(now(), &OsRandomness);
             key.name = format!("{}{number}", "n".repeat(usize::from(number % 90)));
-            let new = NewKey { key, hash: KeyHash([number; 32]), sealed: None };
+            let new = NewKey { key, hash: KeyHash([number; 32]), sealed: None, maker: None };
             assert!(stores.keys.create(&new, u32::MAX, &[]).unwrap());
         }
         let table = site.run(&["list"]);

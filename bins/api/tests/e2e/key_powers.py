@@ -4,7 +4,8 @@ import concurrent.futures
 import threading
 import unittest
 
-from _server import bearer
+import _mail
+from _server import bearer, wait_until
 from _testcase import EndToEnd
 
 # Where the test's calls come from, behind a proxy that is trusted.
@@ -92,7 +93,6 @@ class Powers(EndToEnd):
         )
         self.assertEqual(narrower["created_by_key"], child["created_by_key"])
 
-    def test_a_test_key_leads_to_no_live_key(self):
     def test_a_key_of_a_lower_tier_leads_to_no_higher_one(self):
         user = self.server.register()
         self.server.edit_user(user, tier="pro")
@@ -108,6 +108,7 @@ class Powers(EndToEnd):
             refused = self.call(manager["key"], method, path, body)
             self.assert_problem(refused, 403, "permission_denied")
 
+    def test_a_test_key_leads_to_no_live_key(self):
         user = self.server.register()
         manager = user.make_key(environment="test", permissions=["chat", "keys:manage"])
         live = user.make_key(permissions=["chat"])
@@ -310,7 +311,7 @@ class Races(EndToEnd):
     """Many at once."""
 
     environment = {"OPENAI_API_KEY": None, "OPENAI_BASE_URL": None}
-    config = "keys:\n  max_per_user: 10\n"
+    config = "keys:\n  max_per_user: 10\nmanagement_limits:\n  per_minute: 100000\n"
 
     def at_once(self, jobs):
         together = threading.Barrier(len(jobs))
@@ -392,6 +393,32 @@ class Races(EndToEnd):
             made = [answer.json()["key"] for answer in answers if answer.status_code == 201]
             for key in [maker["key"], *made]:
                 self.assert_problem(user.chat(key=key), 401, "key_revoked")
+
+    def test_a_session_that_a_reset_ends_leaves_no_key(self):
+        user = self.server.register()
+        asked = self.server.call("POST", "/api/v1/auth/request-password-reset", json={"email": user.email})
+        self.assertEqual(asked.status_code, 202)
+        mail = _mail.await_mail(self.server, user.email, "Set a new password")
+        made = [user.key]
+
+        def go_on_making():
+            for _ in range(10_000):
+                answer = user.api("POST", "/api/v1/keys", json={"name": "thief's"})
+                if answer.status_code == 201:
+                    made.append(answer.json()["key"])
+                elif answer.status_code == 401:
+                    return True
+            return False
+
+        with concurrent.futures.ThreadPoolExecutor(16) as pool:
+            thieves = [pool.submit(go_on_making) for _ in range(16)]
+            wait_until(lambda: len(made) >= 10, "there are as many keys as there may be")
+            body = {"token": _mail.token(mail), "new_password": "another horse battery", "revoke_keys": True}
+            reset = self.server.call("POST", "/api/v1/auth/reset-password", json=body)
+            self.assertEqual(reset.status_code, 204)
+            self.assertTrue(all(thief.result() for thief in thieves))
+        for key in made:
+            self.assert_problem(user.chat(key=key), 401, "key_revoked")
 
 
 if __name__ == "__main__":

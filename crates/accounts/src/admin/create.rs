@@ -13,6 +13,7 @@ use super::{UserChanges, only_for_administrators};
 use crate::{
     Accounts, AccountsError, By,
     field::Faults,
+    key::caller_ended,
     register::{blank_user, taken},
 };
 
@@ -129,7 +130,7 @@ impl Accounts {
     ///
     /// # Errors
     /// [`AccountsError::Invalid`], [`AccountsError::NotFound`] for an id that is nobody's, [`AccountsError::EmailTaken`]
-    /// by a user with another external id, or the store's.
+    /// by a user with another external id, [`AccountsError::CallerEnded`], or the store's.
     pub fn provision(&self, by: &By, wish: &ProvisionWish) -> Result<Provisioned, AccountsError> {
         let mut faults = Faults::default();
         let email = wish
@@ -178,13 +179,18 @@ impl Accounts {
             tier: wish.tier.unwrap_or_default(),
             ..blank_user(UserId::new(now, &*self.random), now)
         });
-        let (new, secret) = self.provisioned_key(&user, key_name, metadata.to_owned(), wish, now)?;
+        let (mut new, secret) = self.provisioned_key(&user, key_name, metadata.to_owned(), wish, now)?;
+        new.maker = by.maker;
         let mut audit = vec![self.entry(by, AuditAction::KeyCreated, AuditSubject::Key(new.key.id))];
         if is_new_user {
             audit.push(self.entry(by, AuditAction::UserCreated, AuditSubject::User(user.id)));
             let made = NewUser { user: user.clone(), password_hash: None };
-            self.stores.users.create(&made, Some(&new), &audit).map_err(taken)?;
-        } else if !self.stores.keys.create(&new, u32::MAX, &audit)? {
+            let made = self.stores.users.create(&made, Some(&new), &audit);
+            made.map_err(|error| match taken(error) {
+                AccountsError::Store(error) => caller_ended(error),
+                taken => taken,
+            })?;
+        } else if !self.stores.keys.create(&new, u32::MAX, &audit).map_err(caller_ended)? {
             return Err(AccountsError::TooManyKeys { max: u32::MAX });
         }
         Ok(Provisioned { user, is_new_user, key: new.key, secret })

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tollgate_domain::{
-    ApiKey, AuditAction, AuditSubject, KeyId, Network, Permission, Permissions, Role, limit::KeyLimits,
+    ApiKey, AuditAction, AuditSubject, KeyId, Network, Permission, Permissions, Role, Time, limit::KeyLimits,
     window::WindowKind,
 };
 use tollgate_store::ListedKey;
@@ -52,8 +52,8 @@ impl Accounts {
     ///
     /// # Errors
     /// [`AccountsError::Invalid`], [`AccountsError::NotFound`] for another user's key and for none alike,
-    /// [`AccountsError::KeyRevoked`], [`AccountsError::Beyond`] for a key that holds more than the actor or would, or
-    /// the store's.
+    /// [`AccountsError::KeyRevoked`], [`AccountsError::Beyond`] for a key that holds more than the actor or would,
+    /// [`AccountsError::CallerEnded`], or the store's.
     pub fn change_key(
         &self,
         actor: &Actor,
@@ -71,15 +71,16 @@ impl Accounts {
         let audit = [self.entry(&actor.by(), action, AuditSubject::Key(id))];
         // The verdict on what the transaction reads, which may be another key than was read above.
         let verdict = Arc::new(Mutex::new(Ok(())));
+        let now = self.now();
         let edit = {
             let (verdict, actor, settings) = (Arc::clone(&verdict), actor.clone(), self.settings.clone());
             move |key: &mut ApiKey| {
-                let judgement = changed(key, &actor, &settings, &judged);
+                let judgement = changed(key, &actor, &settings, &judged, now);
                 let mut verdict = verdict.lock().unwrap_or_else(PoisonError::into_inner);
                 *verdict = judgement.map(|after| *key = after);
             }
         };
-        let key = self.stores.keys.edit(id, Arc::new(edit), self.now(), &audit)?;
+        let key = self.stores.keys.edit(id, Arc::new(edit), now, &audit)?;
         let mut verdict = verdict.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *verdict, Ok(()))?;
         Ok(ListedKey { key: key.ok_or(AccountsError::NotFound("key"))?, ..listed })
@@ -105,8 +106,27 @@ fn judge(changes: &OwnKeyChanges) -> Result<Judged, AccountsError> {
     Ok(Judged { name, metadata, permissions, limits, allowed_ips, allowed_models, is_active })
 }
 
-/// The key as it is after the changes.
+/// The key as it is after the changes. One that changes itself does so as it is now, which may be less than it was when
+/// it was recognised.
 fn changed(
+    before: &ApiKey,
+    actor: &Actor,
+    settings: &AccountsSettings,
+    changes: &Judged,
+    now: Time,
+) -> Result<ApiKey, AccountsError> {
+    let after = changed_by(before, actor, settings, changes)?;
+    if actor.key.as_ref().is_some_and(|by| by.id == before.id) {
+        if before.check(now).is_err() || !before.permissions.allow(&Permission::KeysManage) {
+            return Err(AccountsError::CallerEnded);
+        }
+        compare::no_more(&after, before, &actor.user, &settings.tiers)?;
+    }
+    Ok(after)
+}
+
+/// The same by an actor that is as it was when it was recognised.
+fn changed_by(
     before: &ApiKey,
     actor: &Actor,
     settings: &AccountsSettings,

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use tollgate_domain::{ApiKey, AuditAction, AuditSubject, KeyId, KeyKind, Permission};
 use tollgate_store::KeyRotation;
 
-use super::{CreatedKey, compare};
+use super::{CreatedKey, caller_ended, compare};
 use crate::{Accounts, AccountsError, Actor, By, field::Faults};
 
 /// The longest that an old secret goes on, in seconds: thirty days.
@@ -16,8 +16,8 @@ impl Accounts {
     ///
     /// # Errors
     /// [`AccountsError::Invalid`], [`AccountsError::NotFound`] for another user's key and for none alike,
-    /// [`AccountsError::KeyRevoked`], [`AccountsError::Beyond`] for a key that holds more than the calling one, or the
-    /// store's.
+    /// [`AccountsError::KeyRevoked`], [`AccountsError::Beyond`] for a key that holds more than the calling one,
+    /// [`AccountsError::CallerEnded`], or the store's.
     pub fn rotate_key(
         &self,
         actor: &Actor,
@@ -35,7 +35,8 @@ impl Accounts {
     /// The same for anybody's key, by an administrator.
     ///
     /// # Errors
-    /// [`AccountsError::Invalid`], [`AccountsError::NotFound`], [`AccountsError::KeyRevoked`], or the store's.
+    /// [`AccountsError::Invalid`], [`AccountsError::NotFound`], [`AccountsError::KeyRevoked`],
+    /// [`AccountsError::CallerEnded`], or the store's.
     pub fn rotate_any_key(
         &self,
         by: &By,
@@ -70,11 +71,13 @@ impl Accounts {
             preview: secret.preview(),
             sealed,
             grace_until: (grace_seconds > 0).then(|| now + TimeDelta::seconds(grace_seconds.into())),
+            maker: by.maker,
             now,
             audit: vec![self.entry(by, AuditAction::KeyRotated, AuditSubject::Key(key.id))],
         };
         // Nothing but a revocation came between.
-        let key = self.stores.keys.rotate(&rotation)?.ok_or(AccountsError::KeyRevoked)?;
+        let rotated = self.stores.keys.rotate(&rotation).map_err(caller_ended)?;
+        let key = rotated.ok_or(AccountsError::KeyRevoked)?;
         Ok(CreatedKey { key, secret })
     }
 }

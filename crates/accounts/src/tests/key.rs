@@ -13,7 +13,8 @@ use crate::{
 
 impl House {
     fn by(&self, user: &User, key: Option<&ApiKey>) -> Actor {
-        Actor { user: Arc::new(user.clone()), key: key.cloned().map(Arc::new), client: client() }
+        let key = key.cloned().map(Arc::new);
+        Actor { user: Arc::new(user.clone()), key, session: None, client: client() }
     }
 
     fn make(&self, actor: &Actor, wish: KeyWish) -> CreatedKey {
@@ -225,7 +226,6 @@ fn a_key_touches_no_stronger_key_and_nobody_elses() {
         assert!(matches!(beyond(house.accounts.change_key(&by_weak, primary, &rename)), Beyond::NotHeld(_)));
         assert!(matches!(beyond(house.accounts.rotate_key(&by_weak, primary, 0)), Beyond::NotHeld(_)));
         assert_eq!(house.key(primary).name, "Primary API Key");
-        house.accounts.change_key(&by_weak, weak.id, &rename).unwrap();
         // A tier is told to other services, whatever its limits come to.
         let pro = UserChanges { tier: Some(Tier::Pro), ..UserChanges::default() };
         let rich = house.accounts.edit_user(&By::program(), ann.user.id, pro).unwrap();
@@ -239,6 +239,7 @@ fn a_key_touches_no_stronger_key_and_nobody_elses() {
         let by_free = house.by(&rich, Some(&free));
         assert_eq!(beyond(house.accounts.rotate_key(&by_free, few.id, 0)), Beyond::Tier);
         assert_eq!(beyond(house.accounts.change_key(&by_free, few.id, &rename)), Beyond::Tier);
+        house.accounts.change_key(&by_weak, weak.id, &rename).unwrap();
         house.accounts.rotate_key(&by_weak, weak.id, 0).unwrap();
         for actor in [&by_weak, &owner] {
             for refused in [
@@ -311,13 +312,67 @@ fn a_key_ends_itself_and_its_descendants() {
 }
 
 #[test]
-fn a_key_that_ended_after_it_was_recognised_makes_none() {
+fn what_ended_or_was_changed_after_it_was_recognised_makes_no_key() {
     on_each_with(&fixture::settings(), |house| {
         let ann = house.register("ann@example.com");
-        let leaked = house.by(&ann.user, Some(&ann.key));
-        house.accounts.revoke_key(&house.by(&ann.user, None), ann.key.id, true).unwrap();
-        let late = house.accounts.create_key(&leaked, &named("late"));
-        assert!(matches!(late, Err(AccountsError::KeyRevoked)), "{late:?}");
+        let owner = house.by(&ann.user, None);
+        let ended = |late: Result<(), AccountsError>| {
+            assert!(matches!(late, Err(AccountsError::CallerEnded)), "{late:?}");
+        };
+        let create = |actor: &Actor| house.accounts.create_key(actor, &named("late")).map(drop);
+
+        let narrowed = house.by(&ann.user, Some(&ann.key));
+        create(&narrowed).unwrap();
+        let permissions = Permissions::from_text("chat,keys:manage").ok();
+        let fewer = OwnKeyChanges { permissions, ..OwnKeyChanges::default() };
+        house.clock.advance(TimeDelta::seconds(1));
+        house.accounts.change_key(&owner, ann.key.id, &fewer).unwrap();
+        ended(create(&narrowed));
+        let rotated = house.by(&ann.user, Some(&house.key(ann.key.id)));
+        create(&rotated).unwrap();
+        house.clock.advance(TimeDelta::seconds(1));
+        house.accounts.rotate_key(&owner, ann.key.id, 0).unwrap();
+        ended(create(&rotated));
+        ended(house.accounts.rotate_key(&rotated, ann.key.id, 0).map(drop));
+        let leaked = house.by(&ann.user, Some(&house.key(ann.key.id)));
+        house.accounts.revoke_key(&owner, ann.key.id, true).unwrap();
+        ended(create(&leaked));
+
+        let caller = house.session(&house.login("ann@example.com", "testpass123").unwrap());
+        let by_session = Actor { session: Some(caller.session.id), ..owner.clone() };
+        let kept = house.make(&by_session, named("in time")).key.id;
+        house.accounts.log_out(&caller, true).unwrap();
+        ended(create(&by_session));
+        ended(house.accounts.rotate_key(&by_session, kept, 0).map(drop));
+        ended(house.accounts.editor_key(&caller).map(drop));
+        assert!(house.stores.keys.editor(ann.user.id).unwrap().is_none());
+    });
+}
+
+#[test]
+fn a_key_that_was_narrowed_after_it_was_recognised_does_not_undo_it() {
+    on_each_with(&fixture::settings(), |house| {
+        let ann = house.register("ann@example.com");
+        let owner = house.by(&ann.user, None);
+        let id = ann.key.id;
+        let itself = house.by(&ann.user, Some(&ann.key));
+        let change = |actor: &Actor, changes: OwnKeyChanges| house.accounts.change_key(actor, id, &changes);
+        let ended = |late: Result<_, AccountsError>| assert!(matches!(late, Err(AccountsError::CallerEnded)));
+        let holding = |text| OwnKeyChanges {
+            permissions: Permissions::from_text(text).ok(),
+            ..OwnKeyChanges::default()
+        };
+        let active = |is_active| OwnKeyChanges { is_active: Some(is_active), ..OwnKeyChanges::default() };
+        change(&owner, holding("chat,keys:manage")).unwrap();
+        let embeddings = beyond(change(&itself, holding("chat,embeddings,keys:manage")));
+        assert_eq!(embeddings, Beyond::NotHeld(Permission::Embeddings));
+        change(&owner, holding("chat")).unwrap();
+        ended(change(&itself, holding("chat,keys:manage")));
+        change(&owner, OwnKeyChanges { is_active: Some(false), ..holding("keys:manage") }).unwrap();
+        ended(change(&itself, active(true)));
+        change(&owner, active(true)).unwrap();
+        change(&itself, active(false)).unwrap();
+        assert!(!house.key(id).is_active);
     });
 }
 
@@ -377,6 +432,7 @@ struct Wish {
     networks: Option<&'static [&'static str]>,
     models: Option<&'static [&'static str]>,
     days: Option<i64>,
+    tier: Option<Tier>,
 }
 
 const PERMISSIONS: [&str; 5] =
@@ -393,6 +449,7 @@ fn wish() -> impl Strategy<Value = Wish> {
         proptest::option::weighted(0.2, proptest::sample::select(&NETWORKS[..])),
         proptest::option::weighted(0.2, proptest::sample::select(&MODELS[..])),
         proptest::option::weighted(0.2, 1_i64..30),
+        proptest::option::weighted(0.3, proptest::sample::select(&Tier::ALL[..])),
     )
         .prop_map(|(permissions, limit, networks, models, days, tier)| Wish {
             permissions,
@@ -400,6 +457,7 @@ fn wish() -> impl Strategy<Value = Wish> {
             networks,
             models,
             days,
+            tier,
         })
 }
 
@@ -445,7 +503,6 @@ fn reach(key: &ApiKey) -> Vec<bool> {
 
 fn holds_no_more(key: &ApiKey, than: &ApiKey) -> bool {
     let permissions = key.permissions.iter().all(|held| than.permissions.iter().any(|other| other == held));
-    tier: Option<Tier>,
     let longer = match (key.expires_at, than.expires_at) {
         (_, None) => false,
         (None, Some(_)) => true,
@@ -462,7 +519,6 @@ struct History<'a> {
 }
 
 impl History<'_> {
-        proptest::option::weighted(0.3, proptest::sample::select(&Tier::ALL[..])),
     /// The user, or one of the keys that is good.
     fn actor(&self, by: usize) -> Actor {
         let key = (by % (self.keys.len() + 1)).checked_sub(1).map(|at| self.house.key(self.keys[at]));
@@ -470,7 +526,6 @@ impl History<'_> {
         self.house.by(&self.user, key.as_ref())
     }
 
-            tier,
     fn some(&self, key: usize) -> KeyId {
         self.keys[key % self.keys.len()]
     }
@@ -483,6 +538,7 @@ impl History<'_> {
             allowed_ips: wish.networks.map(texts),
             allowed_models: wish.models.map(texts),
             expires_in_days: wish.days,
+            tier: wish.tier,
             ..named("made")
         };
         let Ok(made) = self.house.accounts.create_key(&actor, &wish) else { return };
@@ -538,11 +594,11 @@ impl History<'_> {
         let changes = KeyChanges {
             permissions: permissions.map(|text| Permissions::from_text(text).unwrap()),
             limits: LimitChanges { minute: wish.limit, ..LimitChanges::default() },
+            tier: wish.tier.map(Some),
             is_active: active,
             ..KeyChanges::default()
         };
         self.house.accounts.edit_key(&By::program(), self.some(key), &changes).unwrap();
-            tier: wish.tier,
     }
 
     fn take(&mut self, step: &Step) {
@@ -582,4 +638,3 @@ fn no_history_gives_a_key_more_than_its_maker_had() {
         }
     });
 }
-            tier: wish.tier.map(Some),

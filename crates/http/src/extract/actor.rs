@@ -137,7 +137,9 @@ impl Caller {
 
     fn into_actor(self) -> Actor {
         match self {
-            Self::Session(identity) => Actor { user: identity.user, key: None, client: identity.client },
+            Self::Session(Identity { user, session, client }) => {
+                Actor { user, key: None, session: Some(session.id), client }
+            }
             Self::Key(actor) => actor,
         }
     }
@@ -187,7 +189,7 @@ async fn identified(request: &HttpRequest, state: &State) -> Result<Caller, Prob
     match presented {
         Presented::ApiKey(key) => {
             let caller = state.authenticator.authenticate(&key, client.ip).await?;
-            Ok(Caller::Key(Actor { user: caller.user, key: Some(caller.key), client }))
+            Ok(Caller::Key(Actor { user: caller.user, key: Some(caller.key), session: None, client }))
         }
         Presented::AccessToken(token) => Ok(Caller::Session(session_of(&token, client, state).await?)),
     }

@@ -72,6 +72,7 @@ impl From<AccountsError> for Problem {
             | AccountsError::SecondFactorOff
             | AccountsError::SecondFactorNotSetUp
             | AccountsError::AnswerLost
+            | AccountsError::CallerEnded
             | AccountsError::KeyRevoked => Self::new(StatusCode::CONFLICT, "conflict", said),
             AccountsError::IdempotencyInProgress => {
                 Self::new(StatusCode::CONFLICT, "idempotency_in_progress", said).retry_after(RETRY_TWIN_AFTER)

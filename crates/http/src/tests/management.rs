@@ -72,7 +72,8 @@ async fn what_shows_the_user_otherwise_than_by_a_header_counts_too() {
 async fn who_has_stolen_a_key_does_not_keep_its_owner_from_revoking_it() {
     let mut house = House::new();
     let logged_in = house.user("ann@example.com");
-    let owner = Actor { user: Arc::clone(&logged_in.user), key: None, client: Client::default() };
+    let owner =
+        Actor { user: Arc::clone(&logged_in.user), key: None, session: None, client: Client::default() };
     let wish = KeyWish { name: "stolen".into(), ..KeyWish::default() };
     let stolen = house.state.accounts.create_key(&owner, &wish).unwrap();
     house.state.management = Arc::new(ManagementCalls::new(2));
@@ -94,7 +95,8 @@ async fn who_has_stolen_a_key_does_not_keep_its_owner_from_revoking_it() {
 async fn a_key_ends_itself_however_often_it_was_used_to_call() {
     let mut house = House::new();
     let logged_in = house.user("ann@example.com");
-    let owner = Actor { user: Arc::clone(&logged_in.user), key: None, client: Client::default() };
+    let owner =
+        Actor { user: Arc::clone(&logged_in.user), key: None, session: None, client: Client::default() };
     let elsewhere = Some(vec!["198.51.100.0/24".into()]);
     let wish = KeyWish { name: "leaked".into(), allowed_ips: elsewhere, ..KeyWish::default() };
     let leaked = house.state.accounts.create_key(&owner, &wish).unwrap();

@@ -92,7 +92,7 @@ impl Site {
     fn key(&self, owner: &LoggedIn, wish: KeyWish) -> CreatedKey {
         let stores = &self.house.state.accounts.stores;
         let user = Arc::new(stores.users.by_id(owner.user.id).unwrap().unwrap());
-        let actor = Actor { user, key: None, client: Client::default() };
+        let actor = Actor { user, key: None, session: None, client: Client::default() };
         self.house.state.accounts.create_key(&actor, &wish).unwrap()
     }
 

@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use tollgate_domain::{ApiKey, KeyKind, Time};
 use tollgate_store::{Change, KeyRotation, key::MAX_RETIRED};
 
-use super::find;
+use super::{check_maker, find};
 use crate::{
     both::Conn,
     database::Effects,
@@ -48,6 +48,7 @@ pub fn rotate(conn: &mut Conn, rotation: &KeyRotation) -> Result<(Option<ApiKey>
     let Some(key) = find(conn, id)?.filter(|key| mine(key) && key.revoked_at.is_none()) else {
         return Ok((None, Effects::NONE));
     };
+    check_maker(conn, rotation.maker, rotation.now)?;
     let kind = if key.kind == KeyKind::Legacy { KeyKind::Ordinary } else { key.kind };
     let before: Vec<u8> = api_keys::table.find(id).select(api_keys::hash).first(conn)?;
     diesel::update(api_keys::table.find(id))

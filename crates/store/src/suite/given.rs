@@ -123,7 +123,7 @@ pub fn key(user: UserId) -> NewKey {
         permissions: Permissions::defaults(),
         ..ApiKey::blank(KeyId::new(at(0), &Numbers), user, at(0))
     };
-    NewKey { key, hash: hash(), sealed: None }
+    NewKey { key, hash: hash(), sealed: None, maker: None }
 }
 
 /// An `Editor` key of `user`.

@@ -127,6 +127,7 @@ pub fn what_was_imported_and_ended_stays_ended(stores: &Stores) {
         preview: "new…".to_owned(),
         sealed: None,
         grace_until: None,
+        maker: None,
         now: given::at(1),
         audit: Vec::new(),
     };

@@ -9,7 +9,7 @@ use tollgate_domain::{
 };
 
 use super::given;
-use crate::{AuditFilter, EntryOf, KeyRotation, NewKey, StoreError, Stores};
+use crate::{AuditFilter, EntryOf, KeyRotation, Maker, NewKey, StoreError, Stores};
 
 /// Seconds until long after any clock that a test runs by.
 const FAR: i64 = 10_000_000_000;
@@ -24,6 +24,7 @@ fn rotation(new: &NewKey, grace_until: Option<Time>, now: Time) -> KeyRotation {
         preview: next.key.preview,
         sealed: None,
         grace_until,
+        maker: None,
         now,
         audit: Vec::new(),
     }
@@ -165,31 +166,67 @@ pub fn descendants_are_revoked_with_their_maker(stores: &Stores) {
     assert_eq!(entries.len(), 3);
 }
 
-/// Whoever recognised a key before it ended makes none by it any more.
+/// Whoever recognised a key before it ended, was changed or rotated makes none by it any more.
 pub fn a_key_that_has_ended_makes_none(stores: &Stores) {
-    let made_by = |maker: &NewKey, at| {
+    let made_by = |maker: &NewKey, changed_at, at| {
         let mut new = given::key(maker.key.user_id);
-        (new.key.created_by_key, new.key.created_at) = (Some(maker.key.id), at);
+        new.maker = Some(Maker::Key(maker.key.id, given::at(changed_at)));
+        new.key.created_at = given::at(at);
         let made = stores.keys.create(&new, 99, &[]);
         assert_eq!(stores.keys.by_id(new.key.id).unwrap().is_some(), made.is_ok());
         made
     };
-    let ended = |made| matches!(made, Err(StoreError::Conflict { entity: "key", field: "created_by_key" }));
-    let [revoked, disabled, expiring] = [stored(stores), stored(stores), stored(stores)];
-    assert!(made_by(&revoked, given::at(1)).unwrap());
+    let [revoked, disabled, expiring, rotated] = [(); 4].map(|()| stored(stores));
+    assert!(made_by(&revoked, 0, 1).unwrap());
     stores.keys.revoke(revoked.key.id, None, given::at(2), &[]).unwrap();
-    assert!(ended(made_by(&revoked, given::at(1))));
-    let edit = |change: fn(&mut ApiKey), key: &NewKey| {
-        stores.keys.edit(key.key.id, Arc::new(change), given::at(2), &[]).unwrap().unwrap();
+    assert!(ended(made_by(&revoked, 2, 1)));
+    let edit = |change: fn(&mut ApiKey), key: &NewKey, at| {
+        stores.keys.edit(key.key.id, Arc::new(change), given::at(at), &[]).unwrap().unwrap();
     };
-    edit(|key| key.is_active = false, &disabled);
-    assert!(ended(made_by(&disabled, given::at(1))));
-    edit(|key| key.is_active = true, &disabled);
-    assert!(made_by(&disabled, given::at(1)).unwrap());
-    edit(|key| key.expires_at = Some(given::at(5)), &expiring);
-    assert!(made_by(&expiring, given::at(4)).unwrap());
-    assert!(ended(made_by(&expiring, given::at(5))));
-    assert!(ended(made_by(&given::key(revoked.key.user_id), given::at(1))));
+    edit(|key| key.is_active = false, &disabled, 2);
+    assert!(ended(made_by(&disabled, 2, 1)));
+    edit(|key| key.is_active = true, &disabled, 3);
+    assert!(ended(made_by(&disabled, 2, 1)), "it was changed");
+    assert!(made_by(&disabled, 3, 1).unwrap());
+    edit(|key| key.expires_at = Some(given::at(5)), &expiring, 2);
+    assert!(made_by(&expiring, 2, 4).unwrap());
+    assert!(ended(made_by(&expiring, 2, 5)));
+    stores.keys.rotate(&rotation(&rotated, Some(given::at(FAR)), given::at(2))).unwrap().unwrap();
+    assert!(ended(made_by(&rotated, 0, 1)));
+    assert!(made_by(&rotated, 2, 1).unwrap());
+    let by_itself = |at| {
+        let maker = Some(Maker::Key(rotated.key.id, given::at(at)));
+        let rotation = KeyRotation { maker, ..rotation(&rotated, None, given::at(3)) };
+        stores.keys.rotate(&rotation).map(|key| key.is_some())
+    };
+    assert!(ended(by_itself(0)), "the secret was taken");
+    assert!(by_itself(2).unwrap());
+    assert!(ended(made_by(&given::key(revoked.key.user_id), 0, 1)));
+}
+
+/// Nor does a session that has ended.
+pub fn a_session_that_has_ended_makes_no_key(stores: &Stores) {
+    let session = given::session(given::stored_user(stores));
+    let user = session.session.user_id;
+    let by_session = |new: NewKey| NewKey { maker: Some(Maker::Session(session.session.id)), ..new };
+    let as_first = || {
+        let other = given::user();
+        let first = by_session(given::key(other.user.id));
+        stores.users.create(&other, Some(&first), &[]).map(|()| true)
+    };
+    let create = || stores.keys.create(&by_session(given::key(user)), 99, &[]);
+    assert!(ended(create()), "it has not begun");
+    assert!(stores.sessions.open(&session).unwrap());
+    assert!(create().unwrap() && as_first().unwrap());
+    assert_eq!(stores.sessions.end_all(user, given::at(1), &[]).unwrap(), 1);
+    assert!(ended(create()) && ended(as_first()));
+    let editor = stores.keys.create_editor(&by_session(given::editor_key(user)), &[]);
+    assert!(ended(editor.map(|_| true)));
+    assert!(stores.keys.editor(user).unwrap().is_none());
+}
+
+fn ended(made: Result<bool, StoreError>) -> bool {
+    matches!(made, Err(StoreError::Conflict { entity: "key", field: "maker" }))
 }
 
 /// An edit that leaves a key as it was has not happened.

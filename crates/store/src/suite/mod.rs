@@ -79,6 +79,7 @@ macro_rules! suite {
         $case!(key_secret, only_a_live_key_of_the_owner_is_rotated);
         $case!(key_secret, descendants_are_revoked_with_their_maker);
         $case!(key_secret, a_key_that_has_ended_makes_none);
+        $case!(key_secret, a_session_that_has_ended_makes_no_key);
         $case!(key_secret, an_edit_that_changes_nothing_does_nothing);
         $case!(outbox, what_is_done_to_a_key_is_told);
         $case!(outbox, descendants_are_told_of_one_by_one);

@@ -42,6 +42,7 @@ pub fn what_is_done_to_a_key_is_told(stores: &Stores) {
         preview: "x".into(),
         sealed: None,
         grace_until: None,
+        maker: None,
         now: given::at(1),
         audit: vec![entry(AuditAction::KeyRotated, key)],
     };

@@ -22,7 +22,8 @@ fn key(permissions: &str) -> ApiKey {
 }
 
 fn given(user: User, by: Option<ApiKey>, wish: &KeyWish) -> Result<Given, Beyond> {
-    let actor = Actor { user: Arc::new(user), key: by.map(Arc::new), client: crate::Client::default() };
+    let (user, key) = (Arc::new(user), by.map(Arc::new));
+    let actor = Actor { user, key, session: None, client: crate::Client::default() };
     under(&actor, &fixture::settings(), wish, None, Bounds::default())
 }
 
@@ -61,7 +62,6 @@ fn tiers_stay_at_or_below_the_users() {
 }
 
 #[test]
-#[test]
 fn tiers_stay_at_or_below_the_keys() {
     let by = |tier, by_admin| {
         let mut by = key("keys:manage");
@@ -86,6 +86,7 @@ fn tiers_stay_at_or_below_the_keys() {
     }
 }
 
+#[test]
 fn limits_stay_at_or_below_the_users_and_the_keys() {
     let wish = |minute| KeyWish {
         limits: LimitOverrides { minute: Some(minute), ..LimitOverrides::default() },
