@@ -4,7 +4,9 @@
 
 use tollgate_domain::{KeyHash, KeyId};
 use tollgate_persistence::testing::TestDb;
-use tollgate_store::{Change, ChangeListener, Directory, Freshness, Lookup, NewKey, Stores, suite::given};
+use tollgate_store::{
+    Change, ChangeListener, Directory, Freshness, KeyRotation, Lookup, NewKey, Stores, suite::given,
+};
 
 /// Bytes for every key that is remembered here.
 const ROOM: usize = 1 << 24;
@@ -74,6 +76,42 @@ fn a_key_is_forgotten_also_where_its_id_is_not_remembered() {
     assert!(keys.iter().skip(1).step_by(2).all(|key| !is_known(&directory, &key.hash)));
     directory.changed(&even.into_iter().map(|(_, change)| *change).collect::<Vec<_>>());
     assert!(keys.iter().all(|key| !is_known(&directory, &key.hash)));
+}
+
+/// Where the way from an id was lost and found again by one of two secrets, the other is forgotten with it.
+#[test]
+fn a_key_is_forgotten_by_all_its_secrets() {
+    let database = TestDb::sqlite();
+    let (stores, directory) = (database.stores(), Directory::new(0));
+    let keys: Vec<(KeyId, [KeyHash; 2])> = (0..200)
+        .map(|_| {
+            let (key, hash) = (made(&stores), given::hash());
+            let rotation = KeyRotation {
+                id: key.key.id,
+                owner: None,
+                hash,
+                prefix: String::new(),
+                preview: String::new(),
+                sealed: None,
+                grace_until: Some(given::at(1_000)),
+                maker: None,
+                now: given::at(0),
+                audit: Vec::new(),
+            };
+            assert!(stores.keys.rotate(&rotation).unwrap().is_some());
+            (key.key.id, [key.hash, hash])
+        })
+        .collect();
+    for secret in [0, 1, 0, 1] {
+        for (_, hashes) in &keys {
+            load(&directory, &stores, &hashes[secret]);
+        }
+    }
+    assert!(keys.iter().flat_map(|(_, hashes)| hashes).any(|hash| is_known(&directory, hash)));
+    for (id, hashes) in &keys {
+        directory.changed(&[Change::Key(*id)]);
+        assert!(hashes.iter().all(|hash| !is_known(&directory, hash)), "{id}");
+    }
 }
 
 #[test]

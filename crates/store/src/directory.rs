@@ -163,15 +163,18 @@ impl Directory {
         self.len() == 0
     }
 
-    /// Forgets what `change` names; gives the key that is not remembered by its id.
+    /// Forgets what `change` names; gives the key of which something may still be remembered.
     fn forget(&self, change: Change) -> Option<KeyId> {
         match change {
             Change::User(id) => self.users.remove(&id),
             Change::Session(id) => self.sessions.remove(&id),
-            Change::Key(id) => match self.hashes.take(&id) {
-                Some(hashes) => hashes.iter().for_each(|hash| self.keys.remove(hash)),
-                None => return Some(id),
-            },
+            Change::Key(id) => {
+                let hashes = self.hashes.take(&id);
+                hashes.iter().flat_map(|hashes| hashes.iter()).for_each(|hash| self.keys.remove(hash));
+                // Where ids have made room for others, one that came back knows the hashes that it came back with, and
+                // none of an earlier secret that is still good beside it.
+                return Some(id).filter(|_| hashes.is_none() || self.hashes.has_lost());
+            }
         }
         None
     }
@@ -181,7 +184,7 @@ impl ChangeListener for Directory {
     fn changed(&self, changes: &[Change]) {
         let strange: HashSet<KeyId> = changes.iter().filter_map(|change| self.forget(*change)).collect();
         if !strange.is_empty() {
-            // Made just now and perhaps remembered as absent, or known by a hash to which no id leads any more.
+            // Made just now and perhaps remembered as absent, or known by a hash to which its id does not lead any more.
             // That is a walk over everything: one for all of them, since an import makes thousands a second.
             self.keys.retain(|entry| matches!(entry, Entry::Known(key) if !strange.contains(&key.id)));
         }

@@ -5,7 +5,7 @@ use std::{
     hash::{BuildHasher, Hash, RandomState},
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -15,6 +15,7 @@ pub struct Cache<K, V> {
     shards: Vec<Mutex<HashMap<K, V>>>,
     hasher: RandomState,
     generation: AtomicU64,
+    has_lost: AtomicBool,
     max_per_shard: usize,
 }
 
@@ -24,6 +25,7 @@ impl<K: Eq + Hash + Clone, V: Clone> Cache<K, V> {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             hasher: RandomState::new(),
             generation: AtomicU64::new(0),
+            has_lost: AtomicBool::new(false),
             max_per_shard: max_entries.div_ceil(SHARDS),
         }
     }
@@ -53,10 +55,16 @@ impl<K: Eq + Hash + Clone, V: Clone> Cache<K, V> {
         let full = shard.len() >= self.max_per_shard && !shard.contains_key(&key);
         if let Some(victim) = shard.keys().next().filter(|_| full).cloned() {
             shard.remove(&victim);
+            self.has_lost.store(true, Ordering::SeqCst);
         }
         let value = value(shard.get(&key));
         shard.insert(key, value);
         true
+    }
+
+    /// Whether an entry ever had to make room for another.
+    pub fn has_lost(&self) -> bool {
+        self.has_lost.load(Ordering::SeqCst)
     }
 
     pub fn remove(&self, key: &K) {
