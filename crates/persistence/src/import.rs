@@ -27,6 +27,7 @@ pub(crate) fn judge_users(conn: &mut Conn, batch: &[UserImport]) -> Result<Vec<I
 
 /// Takes users over; gives what became of each, and what that brings about.
 pub(crate) fn users(conn: &mut Conn, batch: &[UserImport]) -> Result<(Vec<Imported>, Effects), Failure> {
+    pg::lock_imports(conn)?;
     let mut effects = Effects::NONE;
     let mut became = Vec::with_capacity(batch.len());
     for new in batch {
@@ -52,6 +53,7 @@ pub(crate) fn judge_keys(conn: &mut Conn, batch: &[KeyImport]) -> Result<Vec<Imp
 
 /// Takes keys over; gives what became of each, and what that brings about.
 pub(crate) fn keys(conn: &mut Conn, batch: &[KeyImport]) -> Result<(Vec<Imported>, Effects), Failure> {
+    pg::lock_imports(conn)?;
     let mut effects = Effects::NONE;
     let mut became = Vec::with_capacity(batch.len());
     for new in batch {
@@ -69,10 +71,7 @@ fn key(conn: &mut Conn, new: &KeyImport, effects: &mut Effects) -> Result<Import
         }
         return Ok(Imported::Known);
     }
-    // Who imports the same key at the same time waits here, and finds it known.
-    if !note(conn, hash)? {
-        return Ok(Imported::Known);
-    }
+    note(conn, hash)?;
     let found = owner_of(conn, &new.owner.user)?;
     let made = found.is_none() && insert_user(conn, &new.owner, effects)?;
     let owner = match found {
@@ -123,13 +122,13 @@ fn is_known(conn: &mut Conn, hashes: &[KeyHash]) -> Result<bool, Failure> {
     Ok(false)
 }
 
-/// Notes for ever that a key was imported; `false` where that is noted already.
-fn note(conn: &mut Conn, hash: &KeyHash) -> Result<bool, Failure> {
+/// Notes for ever that a key was imported.
+fn note(conn: &mut Conn, hash: &KeyHash) -> Result<(), Failure> {
     let value = imported_keys::hash.eq(hash.0.as_slice());
-    let noted = each!(conn, conn => {
+    each!(conn, conn => {
         diesel::insert_into(imported_keys::table).values(value).on_conflict_do_nothing().execute(conn)
     })?;
-    Ok(noted > 0)
+    Ok(())
 }
 
 fn forget(conn: &mut Conn, hash: &KeyHash) -> Result<(), Failure> {

@@ -48,6 +48,8 @@ const DEFAULT_OPTIONS: [(&str, &str); 6] = [
 const PARTITIONS_AHEAD: usize = 2;
 /// The advisory lock under which partitions are made.
 const PARTITIONS_LOCK: i64 = 0x746f_6c6c_7061_7274;
+/// The advisory lock under which users and keys of other systems are taken over.
+const IMPORTS_LOCK: i64 = 0x746f_6c6c_696d_706f;
 
 /// Opens a connection with our settings.
 pub fn connect(url: &SecretString) -> Result<PgConnection, Error> {
@@ -96,6 +98,15 @@ pub fn lock_user(conn: &mut Conn, id: Id) -> QueryResult<()> {
 pub fn lock_key(conn: &mut Conn, id: Id) -> QueryResult<()> {
     if let Conn::Pg(conn) = conn {
         api_keys::table.find(id).select(api_keys::id).for_no_key_update().execute(conn)?;
+    }
+    Ok(())
+}
+
+/// Holds other imports off until the end of the transaction: one holds users and keys in the order of its records, and
+/// two whose orders differ would each wait for the other.
+pub fn lock_imports(conn: &mut Conn) -> QueryResult<()> {
+    if let Conn::Pg(conn) = conn {
+        sql_query(format!("SELECT pg_advisory_xact_lock({IMPORTS_LOCK})")).execute(conn)?;
     }
     Ok(())
 }

@@ -174,3 +174,27 @@ pub fn imports_at_once_make_everything_once(stores: &Stores) {
     assert_eq!(made.iter().filter(|told| told.starts_with("key.imported")).count(), 20);
     assert_eq!(made.len(), 21);
 }
+
+/// Imports at once that name the same users and keys, each in another order, all come to their end.
+pub fn imports_at_once_wait_for_one_another(stores: &Stores) {
+    let owners: Vec<UserImport> = (0..40).map(|_| user()).collect();
+    stores.users.import(&owners, false).unwrap();
+    let both: Vec<KeyImport> = owners.iter().map(|owner| key_of(owner.clone())).collect();
+    let imports: Vec<_> = [false, true, false, true]
+        .into_iter()
+        .map(|backwards| {
+            let mut batch: Vec<_> = owners.iter().map(|owner| key_of(owner.clone())).collect();
+            batch.extend(
+                both.iter().map(|new| KeyImport { key: key_of(new.owner.clone()).key, ..new.clone() }),
+            );
+            if backwards {
+                batch.reverse();
+            }
+            let stores = stores.clone();
+            thread::spawn(move || stores.keys.import(&batch, false).unwrap())
+        })
+        .collect();
+    let became: Vec<_> = imports.into_iter().flat_map(|import| import.join().unwrap()).collect();
+    let count = |what| became.iter().filter(|one| **one == what).count();
+    assert_eq!((count(Imported::Made), count(Imported::Known)), (4 * 40 + 40, 3 * 40));
+}

@@ -103,6 +103,7 @@ macro_rules! suite {
         $case!(import, a_dry_run_writes_nothing);
         $case!(import, what_was_imported_and_ended_stays_ended);
         $case!(import, imports_at_once_make_everything_once);
+        $case!(import, imports_at_once_wait_for_one_another);
 
         $case!(session, a_session_reads_back_whole);
         $case!(session, a_password_that_was_changed_meanwhile_opens_nothing);
