@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use tollgate_domain::Permission;
 
-/// The longest name of a model that Tollgate looks at, in bytes. No key is allowed a longer one.
+/// The longest name of a model that Tollgate takes in a question, in bytes.
 pub const MAX_MODEL_BYTES: usize = 200;
 
 /// What a credential is to be good for. The default asks only whether it is good.
