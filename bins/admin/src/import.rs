@@ -171,6 +171,9 @@ impl Import<'_> {
                 add(&mut self.report.imported);
                 add(&mut self.report.new_users);
             }
+            Outcome::Became(Imported::IdTaken) => {
+                self.skip(line, "its id is that of a user who has another email address here".to_owned());
+            }
             Outcome::Became(Imported::Contended) => {
                 self.skip(line, "its user was changed at the same time: import it again".to_owned());
             }

@@ -100,7 +100,7 @@ impl Accounts {
                 Some(Imported::Known) => {
                     return Ok(self.known_legacy(by, &given, &hashes)?.unwrap_or(LegacyState::Gone));
                 }
-                Some(Imported::Contended) | None => {}
+                Some(Imported::Contended | Imported::IdTaken) | None => {}
             }
         }
         Err(AccountsError::Internal("others went on changing the user of a legacy key"))

@@ -19,10 +19,7 @@ use crate::{
 
 /// What would become of these users.
 pub(crate) fn judge_users(conn: &mut Conn, batch: &[UserImport]) -> Result<Vec<Imported>, Failure> {
-    batch
-        .iter()
-        .map(|new| Ok(if owner_of(conn, &new.user)?.is_some() { Imported::Known } else { Imported::Made }))
-        .collect()
+    batch.iter().map(|new| Ok(known(conn, &new.user)?.unwrap_or(Imported::Made))).collect()
 }
 
 /// Takes users over; gives what became of each, and what that brings about.
@@ -31,8 +28,12 @@ pub(crate) fn users(conn: &mut Conn, batch: &[UserImport]) -> Result<(Vec<Import
     let mut effects = Effects::NONE;
     let mut became = Vec::with_capacity(batch.len());
     for new in batch {
-        let known = owner_of(conn, &new.user)?.is_some() || !insert_user(conn, new, &mut effects)?;
-        became.push(if known { Imported::Known } else { Imported::Made });
+        became.push(match known(conn, &new.user)? {
+            Some(known) => known,
+            None if insert_user(conn, new, &mut effects)? => Imported::Made,
+            // Somebody else has made the user just now.
+            None => Imported::Known,
+        });
     }
     Ok((became, effects))
 }
@@ -134,6 +135,16 @@ fn note(conn: &mut Conn, hash: &KeyHash) -> Result<(), Failure> {
 fn forget(conn: &mut Conn, hash: &KeyHash) -> Result<(), Failure> {
     diesel::delete(imported_keys::table.filter(imported_keys::hash.eq(hash.0.as_slice()))).execute(conn)?;
     Ok(())
+}
+
+/// What an import tells of a user who is here already; `None` of one who is not.
+fn known(conn: &mut Conn, user: &User) -> Result<Option<Imported>, Failure> {
+    let Some(id) = owner_of(conn, user)? else { return Ok(None) };
+    let Some(email) = &user.email else { return Ok(Some(Imported::Known)) };
+    let own: Option<Option<String>> =
+        users::table.find(Id::from(id)).select(users::email).first(conn).optional()?;
+    let is_other = own.flatten().is_some_and(|own| own != email.as_str());
+    Ok(Some(if is_other { Imported::IdTaken } else { Imported::Known }))
 }
 
 /// By external id, then by our own, then by address.

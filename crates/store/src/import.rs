@@ -41,6 +41,9 @@ pub enum Imported {
     Made,
     /// The key was made, and its owner with it.
     MadeWithOwner,
+    /// A user whose external id is that of somebody here with another address: another system's numbers, perhaps.
+    /// Nothing was done.
+    IdTaken,
     /// Somebody changed the same user at the same time; nothing was done.
     Contended,
 }

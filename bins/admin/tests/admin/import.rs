@@ -327,6 +327,11 @@ fn users_come_with_their_passwords_hashes() {
         let csv = "id,email,hashed_password,is_verified\n12,carl@example.com,,1\n,,,\n";
         let (code, report) = import(site, &["users", "import"], "users.csv", csv);
         assert_eq!((code, counts(&report)), (1, [1, 1, 0, 1]), "{report}");
+        // Another system counts from 1 as well.
+        let csv = "id,email\n12,carl@example.com\n12,dora@example.com\n";
+        let (code, report) = import(site, &["users", "import"], "users.csv", csv);
+        assert_eq!((code, counts(&report)), (1, [0, 0, 1, 1]), "{report}");
+        assert!(text(&report, "/reasons/0/reason").contains("another email address"), "{report}");
         assert_eq!(
             site.json(&["audit", "list", "--action", "user.imported"])["items"].as_array().unwrap().len(),
             2

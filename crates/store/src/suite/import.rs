@@ -92,12 +92,14 @@ pub fn an_imported_user_is_made_once(stores: &Stores) {
     same_address.user.email.clone_from(&first.user.email);
     let mut same_id = user();
     same_id.user.external_id.clone_from(&first.user.external_id);
-    let batch = [first.clone(), same_address, same_id, user()];
-    assert_eq!(
-        stores.users.import(&batch, false).unwrap(),
-        [Imported::Made, Imported::Known, Imported::Known, Imported::Made]
-    );
-    assert_eq!(stores.users.import(&batch, false).unwrap(), [Imported::Known; 4]);
+    let mut nameless = same_id.clone();
+    nameless.user.email = None;
+    let batch = [first.clone(), same_address, same_id, nameless, user()];
+    let [made, known, taken] = [Imported::Made, Imported::Known, Imported::IdTaken];
+    assert_eq!(stores.users.import(&batch, false).unwrap(), [made, known, taken, known, made]);
+    for dry_run in [true, false] {
+        assert_eq!(stores.users.import(&batch, dry_run).unwrap(), [known, known, taken, known, known]);
+    }
     let found = stores.users.credentials(first.user.id).unwrap().unwrap();
     assert_eq!((found.user, found.password_hash), (first.user, first.password_hash));
     assert_eq!(told(stores).len(), 2);
