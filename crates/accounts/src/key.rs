@@ -123,16 +123,16 @@ impl Accounts {
         self.own_key(actor, id)
     }
 
-    /// The key whose usage the actor asks for: with `keys:manage` any of the user's, else the calling one alone.
+    /// The key whose usage the actor asks for: with `keys:manage` any of the user's, with `usage:read` the calling one.
     ///
     /// # Errors
-    /// [`AccountsError::NotFound`] for every other key, [`AccountsError::Beyond`] for a key without `usage:read`, or
-    /// the store's.
+    /// [`AccountsError::NotFound`] for every other key, [`AccountsError::Beyond`] for a key with neither, or the store's.
     pub fn key_of_usage(&self, actor: &Actor, id: KeyId) -> Result<ApiKey, AccountsError> {
-        actor.require(Permission::UsageRead)?;
-        let only = actor.key.as_ref().filter(|key| !key.permissions.allow(&Permission::KeysManage));
-        if only.is_some_and(|key| key.id != id) {
-            return Err(AccountsError::NotFound("key"));
+        if actor.require(Permission::KeysManage).is_err() {
+            actor.require(Permission::UsageRead)?;
+            if actor.key.as_ref().is_some_and(|key| key.id != id) {
+                return Err(AccountsError::NotFound("key"));
+            }
         }
         Ok(self.own_key(actor, id)?.key)
     }

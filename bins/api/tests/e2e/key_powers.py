@@ -238,7 +238,15 @@ class Powers(EndToEnd):
             self.assert_problem(self.call(reader["key"], "GET", path), 403, "permission_denied")
         stranger = self.server.register()
         self.assert_problem(self.call(stranger.key, "GET", f"/{other['id']}/usage"), 404, "not_found")
-        deaf = user.make_key(permissions=["chat", "keys:manage"])
+        # Whoever manages keys needs no more for this; for all other usage, `usage:read`.
+        manager = user.make_key(permissions=["keys:manage"])
+        for key, requests in ((manager, 0), (reader, 1), (other, 2)):
+            usage = self.assert_ok(self.call(manager["key"], "GET", f"/{key['id']}/usage"))
+            self.assertEqual(usage["total_requests"], requests)
+        for path in ("/api/v1/usage/stats", "/api/v1/usage/logs"):
+            refused = self.server.call("GET", path, headers=bearer(manager["key"]))
+            self.assert_problem(refused, 403, "permission_denied")
+        deaf = user.make_key(permissions=["chat"])
         refused = self.call(deaf["key"], "GET", f"/{deaf['id']}/usage")
         self.assert_problem(refused, 403, "permission_denied")
 

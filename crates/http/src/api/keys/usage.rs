@@ -15,7 +15,7 @@ use crate::{
 
 /// Usage of a key over the last days
 ///
-/// A key needs `usage:read`, and without `keys:manage` sees itself only.
+/// A key needs `keys:manage`, or `usage:read` to see itself only.
 #[utoipa::path(
     tag = "keys",
     security(("bearer" = []), ("api_key" = [])),
