@@ -88,7 +88,8 @@ pub struct KeyRotation {
     pub audit: Vec<AuditEntry>,
 }
 
-/// How many old secrets of a key are good at once; beyond, those whose grace ends first are not.
+/// How many old secrets of a key are good at once: the one that was replaced last, and of those before it the ones whose
+/// grace ends last.
 pub const MAX_RETIRED: usize = 5;
 
 /// Makes what the audit log tells of a key.

@@ -91,15 +91,17 @@ fn retire(conn: &mut Conn, key: Id, hash: &[u8], rotation: &KeyRotation) -> Resu
             retired_secrets::good_until.eq(Ts::from(until)),
         ))
         .execute(conn)?;
-    let all: Vec<(Vec<u8>, Ts)> = retired_secrets::table
+    // What was good until now goes on however short its grace is beside others'.
+    let others: Vec<(Vec<u8>, Ts)> = retired_secrets::table
         .filter(retired_secrets::key_id.eq(key))
+        .filter(retired_secrets::hash.ne(hash))
         .order(retired_secrets::good_until.desc())
         .select((retired_secrets::hash, retired_secrets::good_until))
         .load(conn)?;
-    let over =
-        |(place, (_, until)): &(usize, &(Vec<u8>, Ts))| *place >= MAX_RETIRED || until.time() <= rotation.now;
+    let room = MAX_RETIRED.saturating_sub(1);
+    let over = |(place, (_, until)): &(usize, &(Vec<u8>, Ts))| *place >= room || until.time() <= rotation.now;
     let gone: Vec<&[u8]> =
-        all.iter().enumerate().filter(over).map(|(_, (hash, _))| hash.as_slice()).collect();
+        others.iter().enumerate().filter(over).map(|(_, (hash, _))| hash.as_slice()).collect();
     diesel::delete(retired_secrets::table.filter(retired_secrets::hash.eq_any(gone))).execute(conn)?;
     Ok(())
 }
