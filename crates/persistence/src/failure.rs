@@ -72,8 +72,8 @@ fn of_diesel(error: Error) -> StoreError {
             DatabaseErrorKind::CheckViolation if is_partition_missing(information.as_ref()) => {
                 StoreError::Unavailable(Box::new(error))
             }
-            DatabaseErrorKind::ForeignKeyViolation
-            | DatabaseErrorKind::NotNullViolation
+            DatabaseErrorKind::ForeignKeyViolation => StoreError::Orphaned(Box::new(error)),
+            DatabaseErrorKind::NotNullViolation
             | DatabaseErrorKind::CheckViolation
             | DatabaseErrorKind::RestrictViolation
             | DatabaseErrorKind::ExclusionViolation => StoreError::Rejected(Box::new(error)),

@@ -17,6 +17,9 @@ pub enum StoreError {
     /// The database is away, full, locked or slow: ask again later.
     #[error("the database is not available")]
     Unavailable(#[source] Cause),
+    /// What the record belongs to, such as its user, is not there, or was deleted in this moment.
+    #[error("what this belongs to is not there any more")]
+    Orphaned(#[source] Cause),
     /// The database refuses these values and will refuse them again.
     #[error("the database refuses these values")]
     Rejected(#[source] Cause),

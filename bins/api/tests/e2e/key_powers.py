@@ -372,6 +372,27 @@ class Races(EndToEnd):
                 self.assertEqual(user.chat(key=key).status_code, 401)
             self.assertEqual(self.assert_ok(user.api("GET", path))["status"], "revoked")
 
+    def test_made_while_the_account_is_deleted(self):
+        admin = self.server.administrator()
+        for _ in range(8):
+            user = self.server.register()
+            body = {"name": "late"}
+            make = lambda: user.api("POST", "/api/v1/keys", json=body)
+            editor = lambda: user.api("GET", "/api/v1/auth/vscode-config")
+            given = lambda: admin.api("POST", "/api/v1/admin/users", json=body | {"email": user.email})
+            delete = lambda: user.api("DELETE", "/api/v1/auth/me", json={"password": user.password})
+            answers = self.at_once([make, editor, given, delete, given, make, editor, make])
+            self.assertEqual(answers[3].status_code, 204)
+            for answer in answers[:3] + answers[4:]:
+                if answer.status_code >= 400:
+                    self.assertIn(answer.json()["code"], ("invalid_credentials", "conflict"), answer.text)
+            # An administrator's key is the old account's, or a new one's.
+            for answer in (answers[2], answers[4]):
+                self.assert_ok(answer, 201)
+            for answer in (answers[0], answers[5], answers[7]):
+                if answer.status_code == 201:
+                    self.assertEqual(user.chat(key=answer.json()["key"]).status_code, 401)
+
     def test_switched_on_while_an_administrator_switches_it_off(self):
         admin = self.server.administrator()
         for _ in range(5):

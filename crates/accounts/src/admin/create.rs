@@ -153,9 +153,10 @@ impl Accounts {
 
         let whose = Whose { user_id, external_id, email, name: user_name };
         match self.provision_for(by, &whose, &key_name, &metadata, wish) {
-            // Made by another call meanwhile, and there to be found now.
+            // Made by another call meanwhile, and there to be found now; or deleted by one, and to be made now.
             Err(
-                AccountsError::EmailTaken | AccountsError::Store(StoreError::Conflict { entity: "user", .. }),
+                AccountsError::EmailTaken
+                | AccountsError::Store(StoreError::Conflict { entity: "user", .. } | StoreError::Orphaned(_)),
             ) => self.provision_for(by, &whose, &key_name, &metadata, wish),
             done => done,
         }

@@ -125,6 +125,9 @@ impl From<StoreError> for Problem {
             )
             .retry_after(RETRY_STORE_AFTER)
             .caused_by(cause),
+            StoreError::Orphaned(_) => {
+                Self::new(StatusCode::CONFLICT, "conflict", sentence(&error.to_string())).caused_by(cause)
+            }
             // Such as a text with characters that the database has not.
             StoreError::Rejected(_) => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,

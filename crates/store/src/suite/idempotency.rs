@@ -199,7 +199,7 @@ pub fn calls_go_with_their_user(stores: &Stores) {
     assert!(stores.users.delete(&given::deletion(user, DeletionProof::Trusted)).unwrap());
     assert!(!stores.idempotency.keep(run.id, b"sealed").unwrap());
     assert!(matches!(make(stores, other, run.id), Err(StoreError::Conflict { .. })));
-    assert!(matches!(stores.idempotency.begin(&again(&run, 1)), Err(StoreError::Rejected(_))));
+    assert!(matches!(stores.idempotency.begin(&again(&run, 1)), Err(StoreError::Orphaned(_))));
 }
 
 /// What expired is forgotten, so many at a time.

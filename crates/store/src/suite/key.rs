@@ -69,7 +69,7 @@ pub fn a_secret_is_taken_once(stores: &Stores) {
 /// A key of a user that is not there is refused.
 pub fn a_key_needs_its_user(stores: &Stores) {
     let orphan = given::key(given::user().user.id);
-    assert!(matches!(stores.keys.create(&orphan, 9, &[]), Err(StoreError::Rejected(_))));
+    assert!(matches!(stores.keys.create(&orphan, 9, &[]), Err(StoreError::Orphaned(_))));
 }
 
 /// Never more keys than allowed, however many are asked for at the same time; a revoked one makes room.
