@@ -27,8 +27,8 @@ pub fn run(here: &Here, flags: &Rotate, json: bool) -> Result<(), AdminError> {
     output::line(&"The key has another secret.\n")?;
     output::details(&[
         ("API key", rotated.secret.expose().to_owned()),
-        ("Key ID", rotated.key.id.to_string()),
-        ("Name", rotated.key.name.clone()),
+        ("Key ID", rotated.listed.key.id.to_string()),
+        ("Name", rotated.listed.key.name.clone()),
         ("Old secret", old),
     ])?;
     output::line(&"\nWARNING: keep the API key now. It is shown this once and cannot be shown again.")

@@ -3,7 +3,7 @@
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
-use tollgate_accounts::{admin::Provisioned, key::CreatedKey};
+use tollgate_accounts::{admin::Provisioned, key::rotate::RotatedKey};
 use tollgate_domain::{ApiKey, Email, KeyId, Tier, Time, UserId};
 use tollgate_store::{KeyTotals, ListedKey};
 
@@ -192,8 +192,8 @@ pub struct RotatedView {
 
 impl RotatedView {
     /// What was rotated.
-    pub fn new(rotated: &CreatedKey, now: Time) -> Self {
-        Self { secret: Secret::new(rotated.secret.expose()), view: KeyView::new(&rotated.key, now) }
+    pub fn new(rotated: &RotatedKey, now: Time) -> Self {
+        Self { secret: Secret::new(rotated.secret.expose()), view: KeyView::listed(&rotated.listed, now) }
     }
 }
 

@@ -146,6 +146,11 @@ class KeyLife(EndToEnd):
         usage = self.assert_ok(user.api("GET", f"/api/v1/keys/{made['id']}/usage", params={"days": 1}))
         self.assertGreaterEqual(usage["successful_requests"], 4)
         self.assertEqual(usage["successful_requests"], user.stats()["successful_requests"])
+        own = f"/api/v1/keys/{made['id']}"
+        wait_until(lambda: self.assert_ok(user.api("GET", own))["request_count"] >= 4, "the key's count")
+        fourth = self.assert_ok(user.api("POST", path))
+        self.assertGreaterEqual(fourth["request_count"], 4)
+        self.assertTrue(fourth["last_used_at"])
         too_long = user.api("POST", path, json={"grace_period_seconds": 10**8})
         self.assert_problem(too_long, 422, "validation_failed")
 

@@ -1,14 +1,23 @@
 //! A new secret for a key under the same id.
 
 use chrono::TimeDelta;
-use tollgate_domain::{ApiKey, AuditAction, AuditSubject, KeyId, KeyKind, Permission};
-use tollgate_store::KeyRotation;
+use tollgate_domain::{AuditAction, AuditSubject, KeyId, KeyKind, KeyText, Permission};
+use tollgate_store::{KeyRotation, ListedKey};
 
-use super::{CreatedKey, caller_ended, compare};
+use super::{caller_ended, compare};
 use crate::{Accounts, AccountsError, Actor, By, field::Faults};
 
 /// The longest that an old secret goes on, in seconds: thirty days.
 pub const MAX_GRACE_SECONDS: u32 = 30 * 24 * 60 * 60;
+
+/// A key with another secret.
+#[derive(Debug)]
+pub struct RotatedKey {
+    /// The key, with what was counted under its secrets before.
+    pub listed: ListedKey,
+    /// Its new secret, to be shown this once.
+    pub secret: KeyText,
+}
 
 impl Accounts {
     /// Gives one of the actor's own keys a new secret. The old one is good for `grace_seconds` more; without any, it and
@@ -23,13 +32,13 @@ impl Accounts {
         actor: &Actor,
         id: KeyId,
         grace_seconds: u32,
-    ) -> Result<CreatedKey, AccountsError> {
+    ) -> Result<RotatedKey, AccountsError> {
         actor.require(Permission::KeysManage)?;
-        let key = self.own_key(actor, id)?.key;
+        let listed = self.own_key(actor, id)?;
         if let Some(by) = &actor.key {
-            compare::no_more(&key, by, &actor.user, &self.settings.tiers)?;
+            compare::no_more(&listed.key, by, &actor.user, &self.settings.tiers)?;
         }
-        self.rotate(&actor.by(), &key, grace_seconds)
+        self.rotate(&actor.by(), listed, grace_seconds)
     }
 
     /// The same for anybody's key, by an administrator.
@@ -42,18 +51,19 @@ impl Accounts {
         by: &By,
         id: KeyId,
         grace_seconds: u32,
-    ) -> Result<CreatedKey, AccountsError> {
-        let key = self.stores.keys.by_id(id)?.ok_or(AccountsError::NotFound("key"))?.key;
-        self.rotate(by, &key, grace_seconds)
+    ) -> Result<RotatedKey, AccountsError> {
+        let listed = self.stores.keys.by_id(id)?.ok_or(AccountsError::NotFound("key"))?;
+        self.rotate(by, listed, grace_seconds)
     }
 
-    fn rotate(&self, by: &By, key: &ApiKey, grace_seconds: u32) -> Result<CreatedKey, AccountsError> {
+    fn rotate(&self, by: &By, listed: ListedKey, grace_seconds: u32) -> Result<RotatedKey, AccountsError> {
         let mut faults = Faults::default();
         if grace_seconds > MAX_GRACE_SECONDS {
             let rule = format!("must be 0 to {MAX_GRACE_SECONDS}");
             faults.add("grace_period_seconds", "out_of_range", rule);
         }
         faults.none()?;
+        let key = &listed.key;
         if key.revoked_at.is_some() {
             return Err(AccountsError::KeyRevoked);
         }
@@ -78,6 +88,6 @@ impl Accounts {
         // Nothing but a revocation came between.
         let rotated = self.stores.keys.rotate(&rotation).map_err(caller_ended)?;
         let key = rotated.ok_or(AccountsError::KeyRevoked)?;
-        Ok(CreatedKey { key, secret })
+        Ok(RotatedKey { listed: ListedKey { key, ..listed }, secret })
     }
 }

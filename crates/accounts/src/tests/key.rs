@@ -262,7 +262,7 @@ fn a_rotated_key_keeps_its_id_and_its_old_secret_for_the_grace() {
         let owner = house.by(&ann.user, None);
         let first = house.make(&owner, named("ci"));
         let second = house.accounts.rotate_key(&owner, first.key.id, 3_600).unwrap();
-        assert_eq!(second.key.id, first.key.id);
+        assert_eq!(second.listed.key.id, first.key.id);
         assert_ne!(second.secret, first.secret);
         let end = house.clock.now() + TimeDelta::hours(1);
         assert_eq!(house.opens(&first.secret).unwrap().expires_at, Some(end));

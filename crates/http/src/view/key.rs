@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tollgate_accounts::{admin::Provisioned, key::CreatedKey};
+use tollgate_accounts::{
+    admin::Provisioned,
+    key::{CreatedKey, rotate::RotatedKey},
+};
 use tollgate_domain::{ApiKey, KeyId, Time};
 use tollgate_store::{KeyTotals, ListedKey, Page};
 use utoipa::ToSchema;
@@ -168,8 +171,16 @@ impl KeyView {
 impl CreatedKeyView {
     /// A key that was just made.
     pub fn new(created: &CreatedKey, now: Time) -> Self {
-        let secret = created.secret.expose().to_owned();
-        Self { api_key: secret.clone(), key: secret, view: KeyView::new(&created.key, 0, None, now) }
+        Self::shown(created.secret.expose(), KeyView::new(&created.key, 0, None, now))
+    }
+
+    /// A key that was there before.
+    pub fn rotated(rotated: &RotatedKey, now: Time) -> Self {
+        Self::shown(rotated.secret.expose(), KeyView::listed(&rotated.listed, now))
+    }
+
+    fn shown(secret: &str, view: KeyView) -> Self {
+        Self { api_key: secret.to_owned(), key: secret.to_owned(), view }
     }
 }
 

@@ -26,7 +26,8 @@ pub struct RotateKeyRequest {
 /// Give a key another secret
 ///
 /// Under the same id, with all that was counted. The secret is shown this once. Without a grace the old one, and those of
-/// earlier graces, end at once.
+/// earlier graces, end at once; with one, at most five go on: the old one, and of those before it the ones that
+/// end last.
 #[utoipa::path(
     tag = "keys",
     security(("bearer" = []), ("api_key" = [])),
@@ -48,7 +49,7 @@ pub async fn rotate(
 ) -> Result<HttpResponse, Problem> {
     let (grace, now) = (request.grace_period_seconds, state.clock.now());
     let rotate = move |accounts: &Accounts, actor: &Actor| {
-        Ok(CreatedKeyView::new(&accounts.rotate_key(actor, id, grace)?, now))
+        Ok(CreatedKeyView::rotated(&accounts.rotate_key(actor, id, grace)?, now))
     };
     call.answer(&state, &state.pools.accounts, actor, StatusCode::OK, rotate).await
 }
