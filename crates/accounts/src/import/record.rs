@@ -45,6 +45,11 @@ impl<'a> Fields<'a> {
         })
     }
 
+    /// The same of a column that may hold JSON as text, in which nothing is `null`.
+    fn written(&self, names: &[&'static str]) -> Option<(&'static str, &'a Value)> {
+        self.value(names).filter(|(_, value)| value.as_str().is_none_or(|text| text.trim() != "null"))
+    }
+
     /// A text, or a number as text.
     pub fn text(&mut self, names: &[&'static str]) -> Option<(&'static str, String)> {
         let (name, value) = self.value(names)?;
@@ -130,7 +135,7 @@ impl<'a> Fields<'a> {
 
     /// Permissions: a list, or names joined by commas.
     pub fn permissions(&mut self) -> Option<Permissions> {
-        let (name, value) = self.value(&["permissions"])?;
+        let (name, value) = self.written(&["permissions"])?;
         let parsed = match value {
             Value::String(text) => serde_json::from_str::<Value>(text).ok().filter(Value::is_array),
             other => Some(other.clone()),
@@ -156,7 +161,7 @@ impl<'a> Fields<'a> {
 
     /// Notes: an object, or one as text.
     pub fn notes(&mut self) -> Map<String, Value> {
-        let Some((name, value)) = self.value(&["metadata"]) else { return Map::new() };
+        let Some((name, value)) = self.written(&["metadata"]) else { return Map::new() };
         let object = match value {
             Value::Object(object) => Some(object.clone()),
             Value::String(text) => serde_json::from_str(text).ok(),
@@ -198,7 +203,8 @@ fn from_number(text: &str) -> Option<Time> {
 
 fn from_text(text: &str) -> Option<Time> {
     const ZONED: [&str; 2] = ["%Y-%m-%d %H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M:%S%.f%#z"];
-    const LOCAL: [&str; 2] = ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f"];
+    const LOCAL: [&str; 4] =
+        ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M"];
     if text.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
         return from_number(text);
     }

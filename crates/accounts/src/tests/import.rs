@@ -136,6 +136,14 @@ fn permissions_and_notes_come_as_lists_and_as_texts() {
             let key = house.only_key_of(&user);
             assert_eq!((key.permissions.to_text().as_str(), key.metadata.as_str()), ("chat", "{\"a\":1}"));
         }
+        let none = json!({
+            "key_hash": hash(99), "user_id": "none", "permissions": "null", "metadata": "null",
+            "created_at": "2024-01-15 14:30",
+        });
+        assert_eq!(house.import_key(none), Outcome::Became(Imported::MadeWithOwner));
+        let key = house.only_key_of("none");
+        assert_eq!((&key.permissions, key.metadata.as_str()), (&Permissions::defaults(), "{}"));
+        assert_eq!(Some(key.created_at), "2024-01-15T14:30:00Z".parse().ok());
     });
 }
 
