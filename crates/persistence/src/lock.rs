@@ -13,8 +13,6 @@ use std::{
 use self::session::Session;
 use crate::{open::OpenError, settings::Url, sqlite::prepare_file};
 
-/// How long a server waits for another one's lock on Postgres, where nothing else is said.
-pub const DEFAULT_WAIT: Duration = Duration::from_secs(30);
 /// What a lock file holds at most: a process' number.
 const MAX_PID_BYTES: u64 = 20;
 
