@@ -21,6 +21,8 @@ use crate::{
 const KEY_NAME: &str = "API Key";
 /// The most characters of an id by which another system knows a user.
 const MAX_EXTERNAL_ID_CHARS: usize = 200;
+/// How often a user is looked for whom other calls make and delete in the same moment.
+const MAX_TRIES: usize = 3;
 
 /// An administrator to be made.
 #[derive(Debug, Clone)]
@@ -152,13 +154,18 @@ impl Accounts {
         faults.none()?;
 
         let whose = Whose { user_id, external_id, email, name: user_name };
-        match self.provision_for(by, &whose, &key_name, &metadata, wish) {
-            // Made by another call meanwhile, and there to be found now; or deleted by one, and to be made now.
-            Err(
-                AccountsError::EmailTaken
-                | AccountsError::Store(StoreError::Conflict { entity: "user", .. } | StoreError::Orphaned(_)),
-            ) => self.provision_for(by, &whose, &key_name, &metadata, wish),
-            done => done,
+        let mut again = 1..MAX_TRIES;
+        loop {
+            match self.provision_for(by, &whose, &key_name, &metadata, wish) {
+                // Made by another call meanwhile, and there to be found now; or deleted by one, and to be made now.
+                Err(
+                    AccountsError::EmailTaken
+                    | AccountsError::Store(
+                        StoreError::Conflict { entity: "user", .. } | StoreError::Orphaned(_),
+                    ),
+                ) if again.next().is_some() => {}
+                done => return done,
+            }
         }
     }
 

@@ -50,7 +50,10 @@ pub struct EditorConfigResponse {
 #[utoipa::path(
     tag = "accounts",
     security(("bearer" = [])),
-    responses((status = 200, description = "The configuration.", body = EditorConfigResponse)),
+    responses(
+        (status = 200, description = "The configuration.", body = EditorConfigResponse),
+        (status = 409, description = "The session has just ended: `conflict`."),
+    ),
 )]
 #[get("/vscode-config")]
 pub async fn vscode_config(
