@@ -309,9 +309,10 @@ impl Faulty {
     }
 
     fn hang(&self) -> Result<(), StoreError> {
-        self.shared.hanging.send_modify(|hanging| *hanging += 1);
         let state = self.state();
         let asked = state.releases;
+        // Only now: whoever learns of it may release it at once.
+        self.shared.hanging.send_modify(|hanging| *hanging += 1);
         let (state, waited) = self
             .shared
             .released
