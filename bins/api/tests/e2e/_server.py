@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import datetime
 import decimal
 import signal
 import subprocess
@@ -37,6 +38,11 @@ def wait_until(condition, what, seconds=MAX_WAIT):
 def decimals(response):
     """The body of an answer, its numbers as they were written."""
     return response.json(parse_float=decimal.Decimal)
+
+
+def moment(text):
+    """A time of an answer. As texts they do not sort: zeros at the end of a fraction are left out."""
+    return datetime.datetime.fromisoformat(text)
 
 
 class Server:

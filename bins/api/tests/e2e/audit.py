@@ -4,7 +4,7 @@ import json
 import sqlite3
 import unittest
 
-from _server import PASSWORD, bearer, wait_until
+from _server import PASSWORD, bearer, moment, wait_until
 from _testcase import EndToEnd
 
 # The server writes the log's head outside the database every minute.
@@ -86,7 +86,7 @@ class Audit(EndToEnd):
                 break
         self.assertEqual(len({item["id"] for item in seen}), 7)
         self.assertEqual(len(seen), 7)
-        times = [item["time"] for item in seen]
+        times = [moment(item["time"]) for item in seen]
         self.assertEqual(times, sorted(times, reverse=True))
 
     def test_only_administrators_see_it(self):

@@ -5,7 +5,7 @@ import datetime
 import decimal
 import unittest
 
-from _server import bearer, decimals, question, wait_until
+from _server import bearer, decimals, moment, question, wait_until
 from _testcase import EndToEnd
 
 PRICE = decimal.Decimal("0.0001")
@@ -131,7 +131,7 @@ class Logs(EndToEnd):
         self.assertIsNone(page["next_cursor"])
         self.assertEqual({event["request_id"] for event in seen}, asked)
         self.assertEqual(len({event["id"] for event in seen}), 120)
-        places = [(event["time"], event["id"]) for event in seen]
+        places = [(moment(event["time"]), event["id"]) for event in seen]
         self.assertEqual(places, sorted(places, reverse=True))
         for limit in (7, 100):
             whole = self.log(user.token, limit)

@@ -9,7 +9,7 @@ import unittest
 
 import _installation
 import _server
-from _server import MAX_CALL, bearer, wait_until
+from _server import MAX_CALL, bearer, moment, wait_until
 from _testcase import EndToEnd
 
 PREFIXES = ("/api/v1/auth", "/api/auth")
@@ -269,7 +269,7 @@ class Ending(Sessions):
         pair = self.refreshed(second["refresh_token"])
         seen = self.sessions(pair["access_token"])["items"][0]
         self.assertEqual((seen["id"], seen["created_at"]), (newest["id"], newest["created_at"]))
-        self.assertGreater(seen["last_seen_at"], newest["last_seen_at"])
+        self.assertGreater(moment(seen["last_seen_at"]), moment(newest["last_seen_at"]))
         self.assertEqual(self.sessions(pair["access_token"])["items"][0], seen)
 
     def test_a_long_agent_is_cut_and_odd_ones_do_no_harm(self):
