@@ -1,8 +1,10 @@
 """An installation of Tollgate: a folder of its own, a database of its own, and the two programs."""
 
+import contextlib
 import dataclasses
 import os
 import pathlib
+import random
 import shutil
 import socket
 import subprocess
@@ -24,6 +26,10 @@ MAX_RUN = 60
 if DATABASE not in ("sqlite", "postgres"):
     raise SystemExit(f"TOLLGATE_E2E_DATABASE is {DATABASE!r}: it must be sqlite or postgres")
 
+# Where `free_port` looks: below Linux's `ip_local_port_range`.
+PORTS = range(12_000, 32_000)
+_given = set()
+
 # Nothing here leaves the machine, whatever proxy it has.
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "*"
 
@@ -42,10 +48,20 @@ class Ended:
 
 
 def free_port():
-    """A port of the loopback address that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """A port of the loopback address that nobody listens on.
+
+    It is none that the system gives to whoever names no port: nobody gets it by chance before it is listened on, or
+    while a server is started again.
+    """
+    while True:
+        port = random.SystemRandom().choice(PORTS)
+        if port in _given:
+            continue
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(("127.0.0.1", port))
+            _given.add(port)
+            return port
 
 
 def postgres_program(name):
@@ -155,8 +171,12 @@ class Installation:
 
     def content(self):
         """All that the installation has written anywhere, by where it is."""
-        files = [path for path in self.folder.rglob("*") if path.is_file()]
-        written = {str(path.relative_to(self.folder)): path.read_bytes() for path in files}
+        written = None
+        while written is None:
+            # A file that is renamed meanwhile is looked for anew.
+            with contextlib.suppress(FileNotFoundError):
+                files = [path for path in self.folder.rglob("*") if path.is_file()]
+                written = {str(path.relative_to(self.folder)): path.read_bytes() for path in files}
         if self.database:
             written["the database"] = self.database.content()
         return written

@@ -225,14 +225,21 @@ class User:
         return answer.json()
 
     def stats(self):
-        """The statistics, as exact numbers."""
-        answer = self.api("GET", "/api/v1/usage/stats")
-        if answer.status_code != 200:
-            raise AssertionError(f"{answer.status_code}: {answer.text}")
-        return decimals(answer)
+        """The statistics, as exact numbers, of all that is on record now; the server waits for them a second only."""
+        asked = datetime.datetime.now(datetime.UTC)
+
+        def recent():
+            answer = self.api("GET", "/api/v1/usage/stats")
+            if answer.status_code != 200:
+                raise AssertionError(f"{answer.status_code}: {answer.text}")
+            stats = decimals(answer)
+            return stats if stats["as_of"] and moment(stats["as_of"]) >= asked else None
+
+        return wait_until(recent, f"the statistics are of {asked} or later")
 
     def tokens_remaining(self):
-        """What an editor is told is left."""
+        """What an editor is told is left, of what the statistics hold."""
+        self.stats()
         answer = self.api("GET", "/api/v1/auth/vscode-config")
         if answer.status_code != 200:
             raise AssertionError(f"{answer.status_code}: {answer.text}")

@@ -181,6 +181,7 @@ class Editor(EndToEnd):
             json={"prompt": "Write a haiku.", "model": "gpt-4o-mini"},
         )
         self.assertEqual(self.assert_ok(answer)["text"], "Hello there, friend.")
+        user.stats()
         self.assertEqual(self.settings(user)["user"]["tokens_remaining"], 10_000 - 18)
         for seen in self.server.answers:
             self.assertNotIn(OPERATOR_KEY, seen.text + str(seen.headers))

@@ -58,6 +58,8 @@ class Administration(EndToEnd):
         self.assert_ok(answer)
         # An administrator's limit stands in place of the user's.
         self.assertEqual(answer.headers["X-RateLimit-Limit-Hour"], "150")
+        # Sums are everybody's: whoever has waited for them has done so for all.
+        self.server.administrator().stats()
 
         status, users = self.curl("curl http://localhost:8002/admin/users")
         self.assertEqual((status, users["users"]), (200, users["items"]))

@@ -261,11 +261,6 @@ class BadInput(EndToEnd):
             rest = rest[length:]
         return answers
 
-    def open_requests(self):
-        """How many gated requests run."""
-        lines = self.server.call("GET", "/metrics").text.splitlines()
-        return sum(float(line.split()[1]) for line in lines if line.startswith("tollgate_open_requests "))
-
     def assert_counted(self, requests):
         """So many requests of the user counted, and each left its event."""
         answer = self.server.call("GET", "/v1/models", headers=bearer(self.user.key))

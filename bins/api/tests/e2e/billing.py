@@ -47,6 +47,7 @@ class Billing(EndToEnd):
     def test_a_key_asks_too_and_sees_its_users_month(self):
         user, other = self.server.register(), self.server.register()
         self.assert_ok(user.chat("Hello!"))
+        user.stats()
         keyed = self.server.call("GET", PATHS[0], headers={"X-API-Key": user.key})
         self.assertEqual(self.assert_ok(keyed)["usage"]["requests"], 1)
         self.assertEqual(self.info(other)["usage"]["requests"], 0)

@@ -135,7 +135,12 @@ class FirstStart(unittest.TestCase):
 
     def test_the_first_words_can_be_pasted(self):
         server = self.start()
-        paragraphs = [words for words in re.split(r"\n\s*\n", server.log()) if "curl " in words]
+
+        def pasted():
+            return [words for words in re.split(r"\n\s*\n", server.log()) if "curl " in words]
+
+        # They are said when the server is ready, not before.
+        paragraphs = _server.wait_until(pasted, "the first words")
         self.assertEqual(len(paragraphs), 1, server.log())
         for _ in range(2):
             done = subprocess.run(["bash", "-c", paragraphs[0]], capture_output=True, text=True, timeout=60)
