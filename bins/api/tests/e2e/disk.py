@@ -208,7 +208,7 @@ class Spools(Disk):
         self.assertEqual(self.readyz()[1]["failing"], ["starting", "spool"])
         refused = self.user.chat()
         self.assertEqual((refused.status_code, refused.json()["code"]), (503, "store_unavailable"))
-        self.assertIn(str(self.spool.name), self.server.log())
+        wait_until(lambda: self.spool.name in self.server.log(), "the log names the spool")
         self.assertEqual(self.spool.read_bytes(), content)
         self.others()
         self.spool.rename(self.spool.with_suffix(".aside"))
