@@ -933,10 +933,11 @@ impl House {
         rest
     }
 
-    /// Has the database come back, and waits until it has so many events.
+    /// Has the database come back, and waits until it has so many events and more are taken.
     pub fn recover(&mut self, events: usize) {
         self.events.go_down(false);
-        self.until("the record", |house| (house.events.all().len() == events).then_some(()));
+        let is_back = |house: &Self| house.events.all().len() == events && house.recorder.can_store();
+        self.until("the record", |house| is_back(house).then_some(()));
     }
 
     /// Waits until nothing is open any more, ends the recorder, and gives what was recorded.
