@@ -16,6 +16,8 @@ const KEY: &str = "sk-operators-own/secret";
 const LONG: Duration = Duration::from_secs(30);
 /// For what must time out.
 const SHORT: Duration = Duration::from_millis(200);
+/// For what must time out once its head has come.
+const HEAD: Duration = Duration::from_secs(3);
 
 fn upstream(base_url: &str, timeout: Duration) -> HttpUpstream {
     let api_key = Some(SecretString::from(KEY));
@@ -315,13 +317,13 @@ async fn who_answers_whole_where_a_stream_was_asked_for_is_understood() {
 #[tokio::test]
 async fn silence_times_out_before_and_within_answers() {
     let provider = PlayableProvider::start();
-    let upstream = upstream(&provider.base_url(), SHORT);
+    let [hasty, calm] = [SHORT, HEAD].map(|timeout| upstream(&provider.base_url(), timeout));
     provider.queue(Play::held());
-    assert_eq!(error(&upstream).await, UpstreamError::Timeout);
+    assert_eq!(error(&hasty).await, UpstreamError::Timeout);
     provider.queue(Play::ending(End::Stall { after: 0 }));
-    assert_eq!(error(&upstream).await, UpstreamError::Timeout);
+    assert_eq!(error(&hasty).await, UpstreamError::Timeout);
     provider.queue(Play::ending(End::Stall { after: 3 }));
-    let (_, error) = stream(&upstream).await;
+    let (_, error) = stream(&calm).await;
     assert_eq!(error, Some(UpstreamError::Timeout));
 }
 
