@@ -9,6 +9,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use tokio::net::TcpSocket;
 
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -52,6 +53,8 @@ pub struct Fake {
     shared: Arc<Shared>,
     address: SocketAddr,
     listening: Option<JoinHandle<()>>,
+    /// Takes no connections, but keeps the port from others while nobody listens.
+    _port: TcpSocket,
 }
 
 #[derive(Default)]
@@ -72,16 +75,21 @@ struct State {
 impl Fake {
     /// Answers `reply` until it is told otherwise.
     pub fn start(reply: Reply) -> Self {
-        Self::listen(TcpListener::bind("127.0.0.1:0").unwrap(), reply)
+        let port = TcpSocket::new_v4().unwrap();
+        port.set_reuseaddr(true).unwrap();
+        port.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let address = port.local_addr().unwrap();
+        let mut fake = Self { shared: Arc::default(), address, listening: None, _port: port };
+        fake.listen(reply);
+        fake
     }
 
-    fn listen(listener: TcpListener, reply: Reply) -> Self {
-        let shared = Arc::new(Shared::default());
-        shared.lock().reply = Some(reply);
-        let address = listener.local_addr().unwrap();
-        let theirs = Arc::clone(&shared);
-        let listening = thread::spawn(move || accept(&listener, &theirs));
-        Self { shared, address, listening: Some(listening) }
+    fn listen(&mut self, reply: Reply) {
+        self.shared = Arc::default();
+        self.reply(reply);
+        let listener = TcpListener::bind(self.address).unwrap();
+        let theirs = Arc::clone(&self.shared);
+        self.listening = Some(thread::spawn(move || accept(&listener, &theirs)));
     }
 
     /// Where it is.
@@ -128,7 +136,7 @@ impl Fake {
         }
     }
 
-    /// Ends, as if killed; the port is free.
+    /// Ends, as if killed; nobody listens at the port.
     pub fn stop(&mut self) {
         let Some(listening) = self.listening.take() else { return };
         self.shared.lock().stopped = true;
@@ -141,7 +149,7 @@ impl Fake {
 
     /// Starts again on the same port after [`Fake::stop`].
     pub fn start_again(&mut self, reply: Reply) {
-        *self = Self::listen(TcpListener::bind(self.address).unwrap(), reply);
+        self.listen(reply);
     }
 }
 
@@ -228,7 +236,7 @@ fn read(reader: &mut impl BufRead) -> Option<Asked> {
     let length = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
     let mut body = vec![0; length.map_or(0, |(_, value)| value.parse().unwrap())];
     reader.read_exact(&mut body).ok()?;
-    Some(Asked { line, headers, body: serde_json::from_slice(&body).unwrap() })
+    Some(Asked { line, headers, body: serde_json::from_slice(&body).ok()? })
 }
 
 fn line(reader: &mut impl BufRead) -> Option<String> {

@@ -111,7 +111,7 @@ async fn nobody_is_admitted_while_tollgate_cannot_be_asked() {
     let mut fake = Fake::start(Reply::Json(200, valid()));
     let service = patient(&fake).await;
     assert_eq!(service.bearer(KEY).get("/quotes/AAPL").await.status, 200);
-    let garbage = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nyes!".to_vec();
+    let garbage = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nyes!".to_vec();
     for reply in [
         Reply::Close,
         Reply::Bytes(garbage),
