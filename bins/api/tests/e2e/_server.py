@@ -19,6 +19,8 @@ MAX_START = 60
 MAX_STOP = 60
 MAX_WAIT = 20
 MAX_CALL = 60
+# Between two looks at what is waited for, in seconds: a user has so many calls a minute only.
+FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.1
 
 PASSWORD = "correct horse battery"
 
@@ -26,13 +28,15 @@ PASSWORD = "correct horse battery"
 def wait_until(condition, what, seconds=MAX_WAIT):
     """The first true value that `condition` gives; fails after `seconds`."""
     deadline = time.monotonic() + seconds
+    pause = FIRST_PAUSE
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {seconds} s: {what}")
-        time.sleep(0.02)
+        time.sleep(pause)
+        pause = min(pause * 1.25, LONGEST_PAUSE)
 
 
 def decimals(response):
