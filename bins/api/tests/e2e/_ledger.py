@@ -21,8 +21,6 @@ PICO = 10**12
 
 # A request has an open row once it is as old as this, in seconds, by the contract; and the row is refreshed as often.
 OPEN_AFTER = 2.0
-# What a busy machine takes beyond it.
-SLACK = 1.0
 
 # Statuses of answers that do not count in the windows.
 UNCOUNTED = (401, 403, 429, 503)
@@ -119,7 +117,7 @@ def _compare_one(one, events, found):
         return [f"was refused: {one.status} {one.problem}"]
     if event is None:
         found["forgotten, younger than 2 s"] += 1
-        is_old = one.took > OPEN_AFTER + SLACK
+        is_old = one.took > OPEN_AFTER + one.slack
         return ["an answer that ran longer than 2 s left nothing"] if is_old else []
     if event["error_code"] == "interrupted":
         found["interrupted"] += 1
@@ -145,7 +143,7 @@ def _compare_whole(one, event):
 def _compare_interrupted(one, event):
     """At most what had come in the last refresh's time is missing."""
     tokens = (event["prompt_tokens"] or 0) + (event["completion_tokens"] or 0)
-    old = sum(1 for at in one.words if at < one.ended - OPEN_AFTER - SLACK)
+    old = sum(1 for at in one.words if at < one.ended - OPEN_AFTER - one.slack)
     wrong = []
     if (event["completion_tokens"] or 0) < old:
         wrong.append(f"{old} words had come 2 s before the end, and {event['completion_tokens']} are recorded")

@@ -28,6 +28,8 @@ class Wish:
     words: int = 5
     pause: float = 0.0
     delay: float = 0.0
+    # Whether the provider tells what was used.
+    told: bool = True
 
     def text(self):
         return json.dumps(dataclasses.asdict(self))
@@ -40,6 +42,7 @@ def answer(asked):
         text=" ".join(["one"] * wish.words),
         prompt_tokens=wish.prompt,
         completion_tokens=wish.completion,
+        usage=wish.told,
         pause=wish.pause,
         delay=wish.delay,
     )
@@ -62,6 +65,8 @@ class Asked:
     broken: str | None = None
     # The code of the problem, in the body or in the stream.
     problem: str | None = None
+    # What a busy machine may take beyond what is promised, in seconds.
+    slack: float = 1.0
     # When each word of a stream came.
     words: list = dataclasses.field(default_factory=list)
 
