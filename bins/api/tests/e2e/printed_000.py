@@ -106,11 +106,12 @@ class Commands(Printed):
         return self.server.call("POST", "/v1/chat/completions", headers=bearer(secret), json=body)
 
     def assert_refused_soon(self, secret, since, code):
-        """From a second after `since` at the latest, the server refuses a key that it knew."""
+        """From `WITHIN` after `since` at the latest, the server refuses a key that it knew."""
+        asked = time.monotonic()
         while (answer := self.chat(secret)).status_code == 200:
-            self.assertLessEqual(time.monotonic() - since, WITHIN, "the server still takes the key")
-            # Each answer counts: the limit of a minute is not to be reached before.
+            self.assertLessEqual(asked - since, WITHIN, "the server still takes the key")
             time.sleep(PAUSE)
+            asked = time.monotonic()
         self.assert_problem(answer, 401, code)
 
     def test_quick_start(self):
@@ -162,6 +163,7 @@ class Commands(Printed):
         self.assert_ok(
             self.server.call("GET", f"/api/keys/{key_id}/usage", headers=bearer(secret))
         )
+        self.await_sums()
         for named in (key_id, key_id[:31]):
             said = self.shell("python3 api_key_manager.py stats a1b2c3d4e5f6g7h8", a1b2c3d4e5f6g7h8=named)
             shown = self.details(said)
@@ -185,9 +187,7 @@ class Commands(Printed):
         shown = [row for row in self.rows(self.shell("python3 api_key_manager.py list")) if row[0] == key_id]
         self.assertEqual(shown, [])
         self.shell("python3 api_key_manager.py activate a1b2c3d4e5f6g7h8", a1b2c3d4e5f6g7h8=key_id)
-        switched_on = time.monotonic()
-        while (answer := self.chat(secret)).status_code != 200:
-            self.assertLessEqual(time.monotonic() - switched_on, WITHIN, answer.text)
+        wait_until(lambda: self.chat(secret).status_code == 200, "the server takes the key again", WITHIN)
 
     def test_administration(self):
         status, headers, made = self.curl(CREATE_USER, self.as_administrator())
@@ -204,6 +204,7 @@ class Commands(Printed):
         self.assertIn("newuser@example.com", [user["email"] for user in listed["users"]])
         stats = "curl http://localhost:8002/admin/users/a1b2c3d4e5f6g7h8/stats?days=30"
         close = "curl -X POST http://localhost:8002/admin/users/a1b2c3d4e5f6g7h8/deactivate"
+        self.await_sums()
         for named in (made["key_id"], made["user_id"]):
             status, _, shown = self.curl(stats, self.as_administrator(), a1b2c3d4e5f6g7h8=named)
             self.assertEqual((status, shown["total_requests"]), (200, 1), shown)

@@ -142,11 +142,12 @@ class Commands(Printed):
         )
 
     def assert_refused_soon(self, key, since, code):
-        """From a second after `since` at the latest, the server refuses a key that it knew."""
+        """From `WITHIN` after `since` at the latest, the server refuses a key that it knew."""
+        asked = time.monotonic()
         while (answer := self.chat(key)).status_code == 200:
-            self.assertLessEqual(time.monotonic() - since, WITHIN, "the server still takes the key")
-            # Each answer counts: the limit of a minute is not to be reached before.
+            self.assertLessEqual(asked - since, WITHIN, "the server still takes the key")
             time.sleep(PAUSE)
+            asked = time.monotonic()
         self.assert_problem(answer, 401, code)
 
     def sql(self, statement):
@@ -362,6 +363,7 @@ class Commands(Printed):
         listed = self.assert_ok(self.request(LIST_CALL, existing))
         self.assertEqual([key["name"] for key in listed["keys"]], ["My API Key", "Old"])
         self.assertNotIn(made["api_key"], json.dumps(listed))
+        self.await_sums()
         usage = self.assert_ok(self.request(USAGE_CALL, existing, key_id=made["id"]))
         self.assertLessEqual(STATS, usage.keys())
         self.assertEqual((usage["total_requests"], usage["successful_requests"]), (1, 1))
@@ -401,6 +403,7 @@ class Commands(Printed):
         named = str(uuid.UUID(expired)) if ON_POSTGRES else expired
         self.execute(f"UPDATE {schema}api_keys SET expires_at = '{past}' WHERE id = '{named}'")
         self.assert_ok(self.chat(secret))
+        self.await_sums()
         usage = self.request(USAGE_CALL, secret, key_id=good)
         self.assertEqual(self.assert_ok(usage)["total_requests"], 1)
         rows = {row["name"] + row["status"]: row for row in self.sql(VIEW.replace("user_123", user))}
@@ -443,6 +446,7 @@ class Commands(Printed):
         answer = self.chat(made["api_key"])
         self.assert_ok(answer)
         self.assertEqual(answer.headers["X-RateLimit-Limit-Minute"], "600")
+        self.await_sums()
         usage = self.assert_ok(self.request(USAGE_CALL, made["api_key"], key_id=made["key_id"]))
         self.assertEqual(usage["total_requests"], 1)
         admin = self.server.administrator()
