@@ -11,7 +11,7 @@ from _testcase import EndToEnd
 
 CONFIG = """
 performance:
-  request_timeout: 1
+  request_timeout: 2
 providers:
   down: {kind: openai, base_url: "http://127.0.0.1:DOWN/v1", api_key: sk-operator-of-nobody}
 models:
@@ -59,7 +59,7 @@ class Providers(EndToEnd):
         self.assert_free(502, "upstream_unreachable", model="down")
 
     def test_slow(self):
-        self.provider.answers(delay=2.5)
+        self.provider.answers(delay=4)
         self.assert_free(504, "upstream_timeout")
 
     def test_html(self):
@@ -156,7 +156,7 @@ class Providers(EndToEnd):
         return tokens
 
     def test_a_stream_longer_than_the_timeout_is_no_failure(self):
-        self.provider.answers(text=" ".join(["word"] * 6), pause=0.3)
+        self.provider.answers(text=" ".join(["word"] * 6), pause=0.4)
         answer = self.user.chat(stream=True)
         self.assertTrue(answer.text.endswith("data: [DONE]\n\n"), answer.text[-200:])
         self.assertEqual(self.user.stats()["total_tokens"], 18)

@@ -119,12 +119,17 @@ class Refreshing(Sessions):
         self.assertEqual(len(self.sessions(answers[0].json()["access_token"])["items"]), 1)
 
     def test_a_lost_answer_survives_a_restart(self):
-        user = self.server.register()
-        pair = self.refreshed(user.refresh_token)
-        self.server.kill()
-        self.server.start()
-        again = self.refreshed(user.refresh_token)
-        self.assertEqual(again, pair)
+        for _ in range(3):
+            user = self.server.register()
+            began = time.monotonic()
+            pair = self.refreshed(user.refresh_token)
+            self.server.kill()
+            self.server.start()
+            again = self.refresh(user.refresh_token)
+            # On a busy machine the start alone may take as long as a spent token is answered.
+            if time.monotonic() - began < FORGIVEN:
+                break
+        self.assertEqual(self.assert_ok(again), pair)
         self.me(pair["access_token"])
 
     def test_nothing_of_it_is_readable_in_what_is_written(self):
