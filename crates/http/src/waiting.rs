@@ -38,8 +38,9 @@ pub struct Waiting {
     pub settings: Arc<HttpSettings>,
 }
 
-/// How long those whose connections were accepted last have to ask and be answered.
-const LAST_ANSWERS: Duration = Duration::from_millis(20);
+/// How long those whose connections were accepted last have to ask and be answered, also on a busy machine. Who comes
+/// meanwhile is served.
+const LAST_ANSWERS: Duration = Duration::from_millis(100);
 
 /// What answers until the server can serve.
 pub struct Answering(ServerHandle);
