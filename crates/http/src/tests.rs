@@ -317,11 +317,11 @@ async fn the_document_and_its_pages_come_from_here() {
 
 #[actix_web::test]
 async fn the_server_binds_and_the_metrics_address_serves_nothing_else() {
-    let metrics = {
-        // A port that is free now; the system does not give it to another process at once.
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.local_addr().unwrap()
-    };
+    // Takes no connections, but keeps the port from others until the server listens there.
+    let port = tokio::net::TcpSocket::new_v4().unwrap();
+    port.set_reuseaddr(true).unwrap();
+    port.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let metrics = port.local_addr().unwrap();
     let settings = HttpSettings { metrics: MetricsAccess::At(metrics), ..away::settings() };
     let listeners = crate::server::listen(&settings).unwrap();
     let address = listeners[0].local_addr().unwrap();
