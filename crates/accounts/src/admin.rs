@@ -113,7 +113,8 @@ impl Accounts {
     /// administrator's: they alone are checked for their window.
     ///
     /// # Errors
-    /// [`AccountsError::Invalid`], [`AccountsError::NotFound`], or the store's.
+    /// [`AccountsError::Invalid`], [`AccountsError::NotFound`], [`AccountsError::KeyRevoked`] for a revoked key that
+    /// is to be switched on, or the store's.
     pub fn edit_key(&self, by: &By, id: KeyId, changes: &KeyChanges) -> Result<ListedKey, AccountsError> {
         let mut faults = Faults::default();
         let name = changes.name.as_deref().map(|name| faults.name("name", name));
@@ -135,12 +136,19 @@ impl Accounts {
             None => AuditAction::KeyUpdated,
         };
         let audit = [self.entry(by, action, AuditSubject::Key(id))];
-        let edit = move |key: &mut ApiKey| apply_to_key(key, &changes, &bounds);
-        let key = self
-            .stores
-            .keys
-            .edit(id, Arc::new(edit), self.now(), &audit)?
-            .ok_or(AccountsError::NotFound("key"))?;
+        let switches_on = changes.is_active == Some(true);
+        // As the transaction finds it, which may be later than it was read above.
+        let comes_back = move |key: &ApiKey| switches_on && key.revoked_at.is_some();
+        let edit = move |key: &mut ApiKey| {
+            if !comes_back(key) {
+                apply_to_key(key, &changes, &bounds);
+            }
+        };
+        let key = self.stores.keys.edit(id, Arc::new(edit), self.now(), &audit)?;
+        let key = key.ok_or(AccountsError::NotFound("key"))?;
+        if comes_back(&key) {
+            return Err(AccountsError::KeyRevoked);
+        }
         Ok(ListedKey { key, ..listed })
     }
 

@@ -83,7 +83,9 @@ fn a_key_is_switched_off_and_on() {
         assert!(site.run(&["activate", &id]).ended(0).contains("switched on"));
         assert!(site.run(&["list"]).ended(0).contains(&id));
         site.run(&["revoke", &id, "--force"]).ended(0);
-        assert!(site.run(&["activate", &id]).ended(0).contains("stays revoked"));
+        let said = site.run(&["activate", &id]).ended(1);
+        assert!(said.contains("this key is revoked, once and for ever"), "{said}");
+        assert!(site.run(&["deactivate", &id]).ended(0).contains("stays revoked"));
         let said = site.run(&["activate", "0000"]).ended(1);
         assert!(said.contains("there is no key"), "{said}");
     });

@@ -254,7 +254,9 @@ class Remote(EndToEnd):
         again = self.there_json("revoke", user.key_id)
         self.assertEqual((again["id"], again["status"]), (user.key_id, "revoked"))
         self.assertEqual(again, json.loads(self.here("revoke", user.key_id, "--json").out))
-        self.assertIn("and stays revoked", self.there("activate", user.key_id).out)
+        for switch in (self.there, self.here):
+            self.assertIn("this key is revoked", switch("activate", user.key_id, code=1).err.lower())
+            self.assertIn("and stays revoked", switch("deactivate", user.key_id).out)
 
     def test_a_person_at_a_terminal_is_asked(self):
         user = self.person()

@@ -32,7 +32,7 @@ impl Accounts {
     /// its owner cannot switch on, and opening the account does not bring it back.
     ///
     /// # Errors
-    /// [`AccountsError::NotFound`], or the store's.
+    /// [`AccountsError::NotFound`], [`AccountsError::KeyRevoked`] for a key that never comes back, or the store's.
     pub fn switch(&self, by: &By, id: UserId, on: bool) -> Result<UserOrKey, AccountsError> {
         match self.user_or_key(id)? {
             UserOrKey::User(user) => {

@@ -145,6 +145,27 @@ fn a_key_that_was_switched_off_itself_stays_off_when_its_user_comes_back() {
 }
 
 #[test]
+fn a_revoked_key_is_not_switched_on_by_an_administrator_either() {
+    on_each(|house| {
+        let ann = house.register("ann@example.com");
+        let (by, id) = (By::program(), ann.key.id);
+        house.accounts.revoke_any_key(&by, id, false).unwrap();
+        let entries = || house.stores.audit.list(None, 20, &AuditFilter::default()).unwrap().len();
+        let (before, told) = (house.stores.keys.by_id(id).unwrap().unwrap().key, entries());
+        let on = KeyChanges { name: Some("back".into()), is_active: Some(true), ..KeyChanges::default() };
+        let switched = house.accounts.switch(&by, UserId::from(id.as_uuid()), true).map(drop);
+        for refused in [switched, house.accounts.edit_key(&by, id, &on).map(drop)] {
+            assert!(matches!(refused, Err(AccountsError::KeyRevoked)), "{refused:?}");
+        }
+        assert_eq!((house.stores.keys.by_id(id).unwrap().unwrap().key, entries()), (before, told));
+        // Its name and that it is off are only notes on it.
+        let off = KeyChanges { name: Some("old".into()), is_active: Some(false), ..KeyChanges::default() };
+        let key = house.accounts.edit_key(&by, id, &off).unwrap().key;
+        assert!(key.name == "old" && key.revoked_at.is_some());
+    });
+}
+
+#[test]
 fn administrators_change_all_that_an_owner_may_without_the_owners_ceilings() {
     on_each(|house| {
         let ann = house.register("ann@example.com");

@@ -598,7 +598,12 @@ impl History<'_> {
             is_active: active,
             ..KeyChanges::default()
         };
-        self.house.accounts.edit_key(&By::program(), self.some(key), &changes).unwrap();
+        let before = self.house.key(self.some(key));
+        let comes_back = active == Some(true) && before.revoked_at.is_some();
+        match self.house.accounts.edit_key(&By::program(), before.id, &changes) {
+            Err(AccountsError::KeyRevoked) if comes_back => assert_eq!(self.house.key(before.id), before),
+            edited => assert!(edited.is_ok() && !comes_back, "{edited:?}"),
+        }
     }
 
     fn take(&mut self, step: &Step) {

@@ -62,7 +62,10 @@ pub struct EditKeyRequest {
     security(("bearer" = []), ("api_key" = [])),
     params(("id" = String, Path, description = "The key's id.")),
     request_body = EditKeyRequest,
-    responses((status = 200, description = "The key as it is now.", body = KeyView)),
+    responses(
+        (status = 200, description = "The key as it is now.", body = KeyView),
+        (status = 409, description = "It is revoked, and never switched on again: `conflict`."),
+    ),
 )]
 #[patch("/keys/{id}")]
 pub async fn edit_key(

@@ -32,7 +32,10 @@ pub enum SwitchedView {
     tag = "administration",
     security(("bearer" = []), ("api_key" = [])),
     params(("id" = String, Path, description = "The user's id, or the id of one of its keys.")),
-    responses((status = 200, description = "The user or the key as it is now.", body = SwitchedView)),
+    responses(
+        (status = 200, description = "The user or the key as it is now.", body = SwitchedView),
+        (status = 409, description = "The key is revoked, and never switched on again: `conflict`."),
+    ),
 )]
 #[post("/users/{id}/activate")]
 pub async fn activate_user(
