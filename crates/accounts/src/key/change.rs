@@ -63,6 +63,7 @@ impl Accounts {
         actor.require(Permission::KeysManage)?;
         let judged = judge(changes)?;
         let listed = self.own_key(actor, id)?;
+        self.check_caller(actor, id)?;
         let action = match judged.is_active {
             Some(true) => AuditAction::KeyActivated,
             Some(false) => AuditAction::KeyDeactivated,
@@ -84,6 +85,24 @@ impl Accounts {
         let mut verdict = verdict.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *verdict, Ok(()))?;
         Ok(ListedKey { key: key.ok_or(AccountsError::NotFound("key"))?, ..listed })
+    }
+
+    /// That the actor is still what it was when it was recognised, perhaps from memory: what has ended or was narrowed
+    /// since then, here or through another process, leaves no other key wider. A key that changes itself is judged with
+    /// the change.
+    fn check_caller(&self, actor: &Actor, id: KeyId) -> Result<(), AccountsError> {
+        let now = self.now();
+        let is_same =
+            |by: &ApiKey, found: &ApiKey| found.check(now).is_ok() && found.updated_at == by.updated_at;
+        let is_good = match (&actor.key, actor.session) {
+            (Some(by), _) if by.id == id => true,
+            (Some(by), _) => self.stores.keys.by_id(by.id)?.is_some_and(|found| is_same(by, &found.key)),
+            (None, Some(session)) => {
+                self.stores.sessions.by_id(session)?.is_some_and(|session| session.is_open(now))
+            }
+            (None, None) => true,
+        };
+        if is_good { Ok(()) } else { Err(AccountsError::CallerEnded) }
     }
 }
 

@@ -377,6 +377,39 @@ fn a_key_that_was_narrowed_after_it_was_recognised_does_not_undo_it() {
 }
 
 #[test]
+fn what_ended_or_was_narrowed_after_it_was_recognised_changes_no_other_key() {
+    on_each_with(&fixture::settings(), |house| {
+        let ann = house.register("ann@example.com");
+        let owner = house.by(&ann.user, None);
+        let chat = KeyWish { permissions: Some(Permissions::from_text("chat").unwrap()), ..named("other") };
+        let other = house.make(&owner, chat).key;
+        let holding = |text| OwnKeyChanges {
+            permissions: Some(Permissions::from_text(text).unwrap()),
+            ..OwnKeyChanges::default()
+        };
+        let change =
+            |actor: &Actor| house.accounts.change_key(actor, other.id, &holding("chat,embeddings")).map(drop);
+        let ended = |late: Result<(), AccountsError>| {
+            assert!(matches!(late, Err(AccountsError::CallerEnded)), "{late:?}");
+            assert_eq!(house.key(other.id), other);
+        };
+        let narrowed = house.by(&ann.user, Some(&ann.key));
+        house.clock.advance(TimeDelta::seconds(1));
+        house.accounts.change_key(&owner, ann.key.id, &holding("chat,keys:manage")).unwrap();
+        ended(change(&narrowed));
+        let leaked = house.make(&owner, named("leaked")).key;
+        let leaked = Arc::new(ApiKey { permissions: ann.key.permissions.clone(), ..leaked });
+        house.accounts.revoke_key(&owner, leaked.id, false).unwrap();
+        ended(change(&Actor { key: Some(leaked), ..owner.clone() }));
+        let caller = house.session(&house.login("ann@example.com", "testpass123").unwrap());
+        let by_session = Actor { session: Some(caller.session.id), ..owner.clone() };
+        house.accounts.log_out(&caller, true).unwrap();
+        ended(change(&by_session));
+        change(&house.by(&ann.user, None)).unwrap();
+    });
+}
+
+#[test]
 fn all_services_are_narrowed_to_one_of_them() {
     let given = |text| Some(Permissions::from_text(text).unwrap());
     let settings = AccountsSettings { default_permissions: given("chat").unwrap(), ..fixture::settings() };
