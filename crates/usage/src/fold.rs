@@ -25,6 +25,8 @@ pub struct Folder {
     events: Arc<dyn EventStore>,
     spool: Option<Arc<dyn SpoolStore>>,
     clock: Arc<dyn Clock>,
+    /// How long a reader waits.
+    max_wait: Duration,
     state: Mutex<State>,
     turned: Condvar,
 }
@@ -44,7 +46,8 @@ struct State {
 impl Folder {
     /// A folder that has folded nothing.
     pub fn new(events: Arc<dyn EventStore>, clock: Arc<dyn Clock>) -> Self {
-        Self { events, spool: None, clock, state: Mutex::default(), turned: Condvar::new() }
+        let (state, turned) = (Mutex::default(), Condvar::new());
+        Self { events, spool: None, clock, max_wait: MAX_WAIT, state, turned }
     }
 
     /// One that does not claim what waits in `spool`.
@@ -98,7 +101,7 @@ impl Folder {
     /// Waits until the sums hold every event that is on disk now, but no longer than a second. Gives the
     /// time of which the sums are; `None` before the first fold.
     pub fn join(&self) -> Option<Time> {
-        let end = Instant::now() + MAX_WAIT;
+        let end = Instant::now() + self.max_wait;
         let mut state = self.state();
         // A run that has begun may have passed the newest events by.
         let mine = state.begun.saturating_add(1);
