@@ -20,6 +20,9 @@ use tempfile::TempDir;
 /// Longer than anything here may take; a test that waits longer has failed.
 pub const LONG: Duration = Duration::from_secs(100);
 
+/// How often the server is started before the test gives up.
+const STARTS: u32 = 3;
+
 /// As whom the server runs where the test is the administrator, whom PostgreSQL refuses.
 const USERS: [&str; 2] = ["postgres", "nobody"];
 
@@ -62,8 +65,7 @@ impl Server {
             .process_group(0)
             .spawn()
             .unwrap();
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
-        let server = Self { guard, home, port };
+        let mut server = Self { guard, home: home.clone(), port: 0 };
         let run = |program: &str, args: &[&str]| {
             let mut command = match &user {
                 Some((name, _)) => {
@@ -73,19 +75,23 @@ impl Server {
                 }
                 None => Command::new(binaries.join(program)),
             };
-            let ran = command.args(args).current_dir(&server.home).output().unwrap();
-            assert!(ran.status.success(), "{program}: {ran:?}");
+            let ran = command.args(args).current_dir(&home).output().unwrap();
+            if ran.status.success() { Ok(()) } else { Err(format!("{program}: {ran:?}")) }
         };
         let data = server.home.join("data").to_str().unwrap().to_owned();
-        run("initdb", &["-N", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "-D", &data]);
-        let settings = format!(
-            "listen_addresses = '127.0.0.1'\nport = {port}\nunix_socket_directories = ''\nfsync = off\n\
-             max_connections = 200\nshared_buffers = 16MB\n"
-        );
-        let mut file =
-            fs::OpenOptions::new().append(true).open(server.home.join("data/postgresql.conf")).unwrap();
-        file.write_all(settings.as_bytes()).unwrap();
-        run("pg_ctl", &["-D", &data, "-l", "log", "-w", "start"]);
+        run("initdb", &["-N", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "-D", &data])
+            .unwrap();
+        let mut started = Err(String::new());
+        // A port that was free may be taken a moment later.
+        for _ in 0..STARTS {
+            server.port = free_port();
+            fs::write(server.home.join("data/postgresql.auto.conf"), settings(server.port)).unwrap();
+            started = run("pg_ctl", &["-D", &data, "-l", "log", "-w", "start"]);
+            if started.is_ok() {
+                break;
+            }
+        }
+        started.unwrap();
         Some(server)
     }
 
@@ -103,10 +109,11 @@ impl Server {
     pub fn stop(&self) {
         let first = self.postmaster();
         signal("STOP", &[first]);
+        until("the server stops", || is_stopped(first));
         // It starts no others any more.
-        let all = [vec![first], children(first)].concat();
-        signal("STOP", &all);
-        until("the server stops", || all.iter().all(|pid| is_stopped(*pid)));
+        let others = children(first);
+        signal("STOP", &others);
+        until("all of it stops", || others.iter().all(|pid| is_stopped(*pid)));
     }
 
     /// Lets it go on as if nothing had been.
@@ -126,6 +133,17 @@ impl Drop for Server {
         drop(self.guard.stdin.take());
         self.guard.wait().ok();
     }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
+fn settings(port: u16) -> String {
+    format!(
+        "listen_addresses = '127.0.0.1'\nport = {port}\nunix_socket_directories = ''\nfsync = off\n\
+         max_connections = 200\nshared_buffers = 16MB\n"
+    )
 }
 
 fn url(port: u16) -> String {
