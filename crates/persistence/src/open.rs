@@ -141,10 +141,10 @@ impl Db {
             let (settings, now) = (settings.clone(), clock.now());
             while_it_answers(&settings.url.clone(), move || prepared(&settings, access, now))?
         };
-        let manager = Manager { url: settings.url.clone(), access: Access::Read };
-        let (size, side) = match conn {
-            Conn::Pg(_) => (settings.connections, Side::postgres(manager.clone())),
-            Conn::Sqlite(conn) => (settings.readers, lite(settings, conn, access)?),
+        let manager = |access| Manager { url: settings.url.clone(), access };
+        let (size, side, manager) = match conn {
+            Conn::Pg(_) => (settings.connections, Side::postgres(manager(access)), manager(access)),
+            Conn::Sqlite(conn) => (settings.readers, lite(settings, conn, access)?, manager(Access::Read)),
         };
         let pool = pool::new(manager, size);
         Ok(Self {

@@ -15,6 +15,7 @@ use crate::{
     both::Conn,
     failure::Failure,
     schema::{api_keys, attempts, devices, event_streams, sessions, users},
+    sqlite::Access,
     types::Id,
 };
 
@@ -28,6 +29,8 @@ const SESSION: &str = "\
     SET statement_timeout TO '4s'; \
     SET lock_timeout TO '3s'; \
     SET idle_in_transaction_session_timeout TO '60s'";
+/// What differs where nobody waits for the disk.
+const CARELESS: &str = "SET synchronous_commit TO off";
 /// How long one group of events may take.
 const APPEND_TIMEOUT: &str = "SET statement_timeout TO '3s'; SET lock_timeout TO '3s'";
 /// How long each statement of the transaction of a report may take.
@@ -52,10 +55,13 @@ const PARTITIONS_LOCK: i64 = 0x746f_6c6c_7061_7274;
 const IMPORTS_LOCK: i64 = 0x746f_6c6c_696d_706f;
 
 /// Opens a connection with our settings.
-pub fn connect(url: &SecretString) -> Result<PgConnection, Error> {
+pub fn connect(url: &SecretString, access: Access) -> Result<PgConnection, Error> {
     let mut conn =
         PgConnection::establish(&with_defaults(url.expose_secret())).map_err(Error::ConnectionError)?;
     conn.batch_execute(SESSION).map_err(Error::QueryError)?;
+    if access == Access::WriteCarelessly {
+        conn.batch_execute(CARELESS).map_err(Error::QueryError)?;
+    }
     Ok(conn)
 }
 

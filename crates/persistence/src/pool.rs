@@ -40,7 +40,7 @@ pub struct Taken {
 pub struct Manager {
     /// Where to.
     pub url: Url,
-    /// How SQLite's file is opened.
+    /// How SQLite's file is opened; on Postgres only whether commits wait for the disk.
     pub access: Access,
 }
 
@@ -50,7 +50,7 @@ impl ManageConnection for Manager {
 
     fn connect(&self) -> Result<Conn, Error> {
         match &self.url {
-            Url::Postgres(url) => pg::connect(url).map(Conn::Pg),
+            Url::Postgres(url) => pg::connect(url, self.access).map(Conn::Pg),
             Url::Sqlite(path) => sqlite::connect(path, self.access).map(Conn::Sqlite),
         }
     }

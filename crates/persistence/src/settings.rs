@@ -63,8 +63,7 @@ pub struct Settings {
     pub connections: u32,
     /// Connections that read SQLite's file; one more writes.
     pub readers: u32,
-    /// Whether SQLite waits until its file is on the disk at each commit; not only where a test throws the
-    /// file away.
+    /// Whether each commit waits until it is on the disk; not only where a test throws the database away.
     pub durable: bool,
     /// Whether missing migrations are applied; else they are an error that names them.
     pub migrate: bool,

@@ -84,7 +84,8 @@ impl TestDb {
         Self { settings, opened: OnceLock::new(), place: Place::File(folder) }
     }
 
-    /// A database on the server that [`POSTGRES_VARIABLE`] names; `None` where it names none.
+    /// A database on the server that [`POSTGRES_VARIABLE`] names, where no commit waits for the disk either; `None`
+    /// where it names none.
     ///
     /// # Panics
     /// The database cannot be made, or none is named although [`REQUIRED_VARIABLE`] is 1.
@@ -103,9 +104,9 @@ impl TestDb {
         );
         let mut conn = done(PgConnection::establish(&admin));
         let template = postgres_template(&mut conn, &admin);
-        done(conn.batch_execute(&format!("CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")));
+        done(conn.batch_execute(&format!("CREATE DATABASE {name} TEMPLATE {template}")));
         let url = Url::Postgres(with_database(&admin, &name).into());
-        let settings = Settings { connections: CONNECTIONS, ..Settings::new(url, pepper()) };
+        let settings = Settings { connections: CONNECTIONS, durable: false, ..Settings::new(url, pepper()) };
         Some(Self { settings, opened: OnceLock::new(), place: Place::Server { admin: admin.into(), name } })
     }
 
