@@ -24,7 +24,7 @@ const LOOKUP: Duration = Duration::from_secs(2);
 const CONTROL: Duration = Duration::from_secs(5);
 /// How long a caller waits for sums and lists; the database goes on a little less long.
 const REPORT: Duration = Duration::from_secs(15);
-/// How long the server's own work waits: the fold, the partitions.
+/// How long the server's own work waits: the fold, the partitions. And imports, each of which waits for the others.
 pub const UPKEEP: Duration = Duration::from_secs(25);
 /// The same where SQLite's one writer does it: longer than a statement waits for another process.
 const SQLITE_WRITE: Duration = Duration::from_secs(10);
@@ -125,11 +125,15 @@ impl Database {
         &self,
         work: impl FnOnce(&mut Conn) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let patience = match self.side {
+        self.write_within(self.patience(), work)
+    }
+
+    /// How long a caller waits for a write.
+    const fn patience(&self) -> Duration {
+        match self.side {
             Side::Postgres { .. } => CONTROL,
             Side::Sqlite { .. } => SQLITE_WRITE,
-        };
-        self.write_within(patience, work)
+        }
     }
 
     /// Writes in one transaction, for whose verdict the caller waits at most `patience`; without one it may
@@ -152,9 +156,18 @@ impl Database {
         &self,
         work: impl FnOnce(&mut Conn) -> Result<(T, Effects), Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.change_within(self.patience(), work)
+    }
+
+    /// The same, for whose verdict the caller waits at most `patience`.
+    pub fn change_within<T: Send + 'static>(
+        &self,
+        patience: Duration,
+        work: impl FnOnce(&mut Conn) -> Result<(T, Effects), Failure> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let now = self.clock.now();
         let pepper = self.pepper.clone();
-        let (value, changes) = self.write(move |conn| {
+        let (value, changes) = self.write_within(patience, move |conn| {
             let (value, Effects { changes, audit }) = work(conn)?;
             // Before the head of the audit log is held: whoever deletes a user holds the row first, too.
             idempotency::mark(conn, &audit)?;

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::{
     both::{Conn, MultiBackend},
-    database::{Database, Effects},
+    database::{Database, Effects, UPKEEP},
     failure::Failure,
     import, pg,
     rows::key::{KeyRow, ListedRow, listed},
@@ -203,9 +203,9 @@ impl KeyStore for Database {
     fn import(&self, batch: &[KeyImport], dry_run: bool) -> Result<Vec<Imported>, StoreError> {
         let batch = batch.to_vec();
         if dry_run {
-            return self.read(move |conn| import::judge_keys(conn, &batch));
+            return self.within(UPKEEP, move |conn| import::judge_keys(conn, &batch));
         }
-        self.change(move |conn| import::keys(conn, &batch))
+        self.change_within(UPKEEP, move |conn| import::keys(conn, &batch))
     }
 
     fn ids_by_prefix(&self, prefix: &str, limit: u32) -> Result<Vec<KeyId>, StoreError> {

@@ -37,6 +37,8 @@ const APPEND_TIMEOUT: &str = "SET statement_timeout TO '3s'; SET lock_timeout TO
 const REPORT_TIMEOUT: &str = "SET LOCAL statement_timeout TO '14s'";
 /// How long each statement of the transaction of a fold, or of a month's partition, may take.
 const UPKEEP_TIMEOUT: &str = "SET LOCAL statement_timeout TO '20s'; SET LOCAL lock_timeout TO '10s'";
+/// How long each statement of the transaction of an import may take: the first waits for other imports.
+const IMPORT_TIMEOUT: &str = "SET LOCAL statement_timeout TO '20s'; SET LOCAL lock_timeout TO '20s'";
 /// What libpq is told unless the URL says otherwise: how soon an absent server is noticed. (One that hangs is not: its
 /// system still answers for it.)
 const DEFAULT_OPTIONS: [(&str, &str); 6] = [
@@ -109,9 +111,10 @@ pub fn lock_key(conn: &mut Conn, id: Id) -> QueryResult<()> {
 }
 
 /// Holds other imports off until the end of the transaction: one holds users and keys in the order of its records, and
-/// two whose orders differ would each wait for the other.
+/// two whose orders differ would each wait for the other. The transaction may take as long as an import may.
 pub fn lock_imports(conn: &mut Conn) -> QueryResult<()> {
     if let Conn::Pg(conn) = conn {
+        conn.batch_execute(IMPORT_TIMEOUT)?;
         sql_query(format!("SELECT pg_advisory_xact_lock({IMPORTS_LOCK})")).execute(conn)?;
     }
     Ok(())

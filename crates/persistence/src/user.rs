@@ -10,7 +10,7 @@ use tollgate_store::{
 use crate::{
     account,
     both::{Conn, MultiBackend},
-    database::{Database, Effects},
+    database::{Database, Effects, UPKEEP},
     failure::Failure,
     import, password, pg,
     rows::user::UserRow,
@@ -134,9 +134,9 @@ impl UserStore for Database {
     fn import(&self, batch: &[UserImport], dry_run: bool) -> Result<Vec<Imported>, StoreError> {
         let batch = batch.to_vec();
         if dry_run {
-            return self.read(move |conn| import::judge_users(conn, &batch));
+            return self.within(UPKEEP, move |conn| import::judge_users(conn, &batch));
         }
-        self.change(move |conn| import::users(conn, &batch))
+        self.change_within(UPKEEP, move |conn| import::users(conn, &batch))
     }
 
     fn list(&self, page: &PageRequest, search: Option<&str>) -> Result<Page<User>, StoreError> {

@@ -259,6 +259,22 @@ fn a_pool_without_a_free_connection_is_unavailable() {
     assert!(stores.users.by_id(new.user.id).unwrap().is_some());
 }
 
+#[test]
+fn an_import_waits_for_another_however_long_that_takes() {
+    let Some(database) = TestDb::postgres() else { return };
+    let stores = database.stores();
+    let mut outside = Outside::of(&database);
+    outside.run(&format!("BEGIN; SELECT pg_advisory_xact_lock({})", 0x746f_6c6c_696d_706f_i64));
+    thread::scope(|scope| {
+        let users = [tollgate_store::suite::import::user()];
+        let import = scope.spawn(move || stores.users.import(&users, false).unwrap());
+        // Longer than anybody else waits for a row.
+        thread::sleep(Duration::from_millis(5_500));
+        outside.run("ROLLBACK");
+        assert_eq!(import.join().unwrap(), [tollgate_store::Imported::Made]);
+    });
+}
+
 fn append(stores: &Stores, first_seq: i64, event: UsageEvent) -> Result<(), StoreError> {
     stores.events.append(tollgate_store::StreamId(1), first_seq, Arc::from([event]), PATIENCE)
 }
