@@ -401,13 +401,8 @@ fn a_group_without_a_verdict_that_is_sent_again_is_there_once() {
     // And nothing of it is under way any more.
     let under_way = "SELECT count(*) AS number FROM pg_stat_activity \
                      WHERE pid <> pg_backend_pid() AND backend_type = 'client backend' AND state = 'active'";
-    for _ in 0..1_000 {
-        if number(&mut outside, under_way) == 0 {
-            break;
-        }
-        thread::sleep(Duration::from_millis(5));
-    }
-    assert_eq!(number(&mut outside, under_way), 0);
+    let watching = std::cell::RefCell::new(&mut outside);
+    until("nothing is under way", || number(&mut watching.borrow_mut(), under_way) == 0);
     assert_eq!(number(&mut outside, "SELECT count(*) AS number FROM tollgate.usage_events"), 100);
     assert_eq!(given::fold(&stores), 100);
     let used = stores.usage.quota_used(user, Environment::Live, Month::of(given::at(0))).unwrap();
