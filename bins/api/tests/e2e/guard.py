@@ -95,7 +95,7 @@ class Guard(EndToEnd):
         return problem
 
     def assert_denied_soon(self, key, since, status, code):
-        """What is asked more than two seconds, and what a slow machine takes, after `since` is refused, and stays so."""
+        """What is asked later than two seconds after `since` is refused, and stays so; a slow machine has more."""
         while True:
             asked = time.monotonic()
             answer = self.service.quote(key)

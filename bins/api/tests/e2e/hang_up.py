@@ -16,8 +16,8 @@ BATCH, THREADS = 10_000, 16
 # What the server may have more in memory after a batch than after the one before, in MiB. A batch during which the disk
 # stood still has more open at once than any before, and may leave more; not one after the other.
 MAX_GROWTH, MAX_BATCHES = 8, 8
-# How long what a batch left behind may take to end, in seconds, and whoever comes behind it to be answered. Clients that
-# hang up are soon thousands ahead of a server on a busy machine.
+# How long what a batch left behind may take to end, in seconds, and whoever comes behind it to be answered. Clients
+# that hang up are soon thousands ahead of a server on a busy machine.
 MAX_END = 300
 
 # Freed memory goes back at once, so that what is in use can be seen from outside.
