@@ -242,7 +242,7 @@ impl tollgate_store::OpenRequestStore for Events {
         Ok(self.state().kept.clone())
     }
 
-    fn forget(&self, requests: Arc<[EventId]>) -> Result<(), StoreError> {
+    fn forget(&self, requests: Arc<[EventId]>, _: Duration) -> Result<(), StoreError> {
         self.state().kept.retain(|kept| !requests.contains(&kept.id));
         Ok(())
     }
@@ -282,7 +282,7 @@ impl tollgate_store::OpenRequestStore for NoSpool {
         Ok(Vec::new())
     }
 
-    fn forget(&self, _: Arc<[EventId]>) -> Result<(), StoreError> {
+    fn forget(&self, _: Arc<[EventId]>, _: Duration) -> Result<(), StoreError> {
         Ok(())
     }
 }

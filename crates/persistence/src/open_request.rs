@@ -54,8 +54,8 @@ impl OpenRequestStore for Database {
         rows.iter().map(OpenRequestRow::event).collect()
     }
 
-    fn forget(&self, requests: Arc<[EventId]>) -> Result<(), StoreError> {
-        self.write(move |conn| {
+    fn forget(&self, requests: Arc<[EventId]>, patience: Duration) -> Result<(), StoreError> {
+        self.write_within(patience, move |conn| {
             let ids: Vec<_> = requests.iter().map(|id| Id::from(*id)).collect();
             for ids in ids.chunks(CHUNK) {
                 diesel::delete(open_requests::table.filter(open_requests::id.eq_any(ids))).execute(conn)?;

@@ -227,7 +227,10 @@ fn calls(db: &Db) -> Vec<Call> {
             Duration::from_secs(1)
         );
         "open_requests.kept": |s| s.open_requests.kept(given::at(0), 10);
-        "open_requests.forget": |s| s.open_requests.forget([given::event(user, key, given::at(0)).id].into());
+        "open_requests.forget": |s| s.open_requests.forget(
+            [given::event(user, key, given::at(0)).id].into(),
+            Duration::from_secs(1)
+        );
         "usage.quota_used": |s| s.usage.quota_used(user, Environment::Live, month);
         "usage.stats": |s| s.usage.stats(&UsageScope::default(), given::at(0), given::at(1));
         "usage.key_totals": |s| s.usage.key_totals(&[key], given::at(0));

@@ -22,9 +22,9 @@ pub trait OpenRequestStore: Send + Sync {
     /// See [`StoreError`].
     fn kept(&self, before: Time, limit: u32) -> Result<Vec<UsageEvent>, StoreError>;
 
-    /// Forgets requests that are recorded.
+    /// Forgets requests that are recorded. Waits for `patience` at most.
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn forget(&self, requests: Arc<[EventId]>) -> Result<(), StoreError>;
+    fn forget(&self, requests: Arc<[EventId]>, patience: Duration) -> Result<(), StoreError>;
 }

@@ -89,6 +89,8 @@ pub enum Mood {
     Down,
     /// Writes, and says that it is away.
     LosesTheVerdict,
+    /// Writes, but forgets no rows.
+    ForgetsNothing,
     /// Brings the thread down that asks.
     Panics,
 }
@@ -254,7 +256,7 @@ impl EventStore for HeldStore {
                 drop(state);
                 panic!("as the test wishes");
             }
-            Mood::Up | Mood::LosesTheVerdict => {}
+            Mood::Up | Mood::LosesTheVerdict | Mood::ForgetsNothing => {}
         }
         state.groups.push(events.len());
         if events.iter().any(|event| state.poison.contains(&event.id)) {
@@ -270,7 +272,7 @@ impl EventStore for HeldStore {
             }
         }
         self.turned.notify_all();
-        if mood == Mood::Up { Ok(()) } else { Err(StoreError::unavailable("lost")) }
+        if mood == Mood::LosesTheVerdict { Err(StoreError::unavailable("lost")) } else { Ok(()) }
     }
 
     fn mark(&self) -> Result<Mark, StoreError> {
@@ -311,8 +313,11 @@ impl OpenRequestStore for HeldStore {
         Ok(self.state().rows.values().take(usize::try_from(limit).unwrap()).cloned().collect())
     }
 
-    fn forget(&self, requests: Arc<[EventId]>) -> Result<(), StoreError> {
+    fn forget(&self, requests: Arc<[EventId]>, _: Duration) -> Result<(), StoreError> {
         let mut state = self.state();
+        if state.mood == Mood::ForgetsNothing {
+            return Err(StoreError::unavailable("slow"));
+        }
         state.rows.retain(|id, _| !requests.contains(id));
         self.turned.notify_all();
         Ok(())

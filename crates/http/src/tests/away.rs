@@ -262,7 +262,7 @@ impl OpenRequestStore for Away {
     fn kept(&self, _: Time, _: u32) -> Result<Vec<UsageEvent>, StoreError> {
         away()
     }
-    fn forget(&self, _: Arc<[EventId]>) -> Result<(), StoreError> {
+    fn forget(&self, _: Arc<[EventId]>, _: Duration) -> Result<(), StoreError> {
         away()
     }
 }

@@ -67,7 +67,7 @@ impl OpenRequestStore for Disk {
         Ok(Vec::new())
     }
 
-    fn forget(&self, _: Arc<[EventId]>) -> Result<(), StoreError> {
+    fn forget(&self, _: Arc<[EventId]>, _: Duration) -> Result<(), StoreError> {
         Ok(())
     }
 }

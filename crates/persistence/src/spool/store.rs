@@ -150,7 +150,7 @@ impl OpenRequestStore for Spool {
         rows.iter().map(OpenRequestRow::event).collect()
     }
 
-    fn forget(&self, requests: Arc<[EventId]>) -> Result<(), StoreError> {
+    fn forget(&self, requests: Arc<[EventId]>, _patience: Duration) -> Result<(), StoreError> {
         self.write(|conn| {
             let ids: Vec<_> = requests.iter().map(|id| Id::from(*id)).collect();
             for ids in ids.chunks(CHUNK) {

@@ -42,7 +42,7 @@ fn open_requests_are_kept_at_their_latest() {
     assert_eq!(spool.kept(given::at(11), 10).unwrap().len(), 2);
     let kept = spool.kept(given::at(13), 10).unwrap();
     assert!(kept.len() == 3 && all.iter().all(|event| kept.contains(event)), "{kept:?}");
-    spool.forget([all[0].id, all[2].id].into()).unwrap();
+    spool.forget([all[0].id, all[2].id].into(), std::time::Duration::ZERO).unwrap();
     assert_eq!(spool.kept(given::at(13), 10).unwrap(), all[1..2]);
 }
 

@@ -23,7 +23,7 @@ fn kept(stores: &Stores, before: Time) -> Vec<UsageEvent> {
 
 fn forget(stores: &Stores, events: &[UsageEvent]) {
     let ids: Vec<EventId> = events.iter().map(|event| event.id).collect();
-    stores.open_requests.forget(ids.into()).unwrap();
+    stores.open_requests.forget(ids.into(), PATIENCE).unwrap();
 }
 
 /// Every field comes back, and of one request the latest.

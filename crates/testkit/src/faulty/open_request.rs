@@ -16,7 +16,7 @@ impl OpenRequestStore for Wrapped<dyn OpenRequestStore> {
         self.call("open_requests.kept", |inner| inner.kept(before, limit))
     }
 
-    fn forget(&self, requests: Arc<[EventId]>) -> Result<(), StoreError> {
-        self.call("open_requests.forget", |inner| inner.forget(requests))
+    fn forget(&self, requests: Arc<[EventId]>, patience: Duration) -> Result<(), StoreError> {
+        self.call("open_requests.forget", |inner| inner.forget(requests, patience))
     }
 }

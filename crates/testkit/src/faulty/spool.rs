@@ -38,7 +38,7 @@ impl OpenRequestStore for Wrapped<dyn SpoolStore> {
         self.call("spool.kept", |inner| inner.kept(before, limit))
     }
 
-    fn forget(&self, requests: Arc<[EventId]>) -> Result<(), StoreError> {
-        self.call("spool.forget", |inner| inner.forget(requests))
+    fn forget(&self, requests: Arc<[EventId]>, patience: Duration) -> Result<(), StoreError> {
+        self.call("spool.forget", |inner| inner.forget(requests, patience))
     }
 }

@@ -18,7 +18,7 @@ use super::{
 const PIECE: u32 = 500;
 /// The most rows that a spool can have: more requests than this were never open.
 const MAX_SPOOLED: u32 = 10_000_000;
-/// How long one append may take.
+/// How long one append may take, and forgetting its rows.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// What such an event says.
 const INTERRUPTED: &str = "interrupted";
@@ -52,12 +52,12 @@ pub fn record(stores: &RecorderStores, clock: &Arc<dyn Clock>, before: Time) -> 
         append(&rows)?;
         let ids = ids(&rows);
         found.extend(&ids);
-        stores.open_requests.forget(ids.into()).map_err(Stopped::Database)?;
+        stores.open_requests.forget(ids.into(), PATIENCE).map_err(Stopped::Database)?;
     }
     let rows: Vec<_> = spooled.values().cloned().collect();
     for rows in rows.chunks(MAX_GROUP) {
         append(rows)?;
     }
-    stores.spool.forget(ids(&rows).into()).map_err(Stopped::Spool)?;
+    stores.spool.forget(ids(&rows).into(), PATIENCE).map_err(Stopped::Spool)?;
     Ok(found.len())
 }

@@ -13,7 +13,7 @@ use super::health::Health;
 
 /// How often rows are written: with the pauses of whoever tells, at most 2 s of a request are missing.
 const EVERY: Duration = Duration::from_millis(250);
-/// How long the database may take for it; then the spool has them.
+/// How long the database may take for it, and for forgetting; then the spool has them.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// Requests of one write.
 const PIECE: usize = 1_000;
@@ -101,16 +101,17 @@ impl<S: OpenRequestStore + ?Sized> Shelf<S> {
         self.unforgotten.extend(recorded.iter().filter(|id| self.kept.remove(*id)));
     }
 
-    fn forget(&mut self) {
+    /// Whether the store has forgotten them all.
+    fn forget(&mut self) -> bool {
         if self.unforgotten.is_empty() {
-            return;
+            return true;
         }
-        match self.store.forget(self.unforgotten.as_slice().into()) {
-            Ok(()) => self.unforgotten.clear(),
-            // Rows of requests that are recorded mean nothing: the next start passes them over.
-            Err(_) if self.unforgotten.len() > MAX_UNFORGOTTEN => self.unforgotten.clear(),
-            Err(_) => {}
+        let forgotten = self.store.forget(self.unforgotten.as_slice().into(), PATIENCE).is_ok();
+        // Rows of requests that are recorded mean nothing: the next start passes them over.
+        if forgotten || self.unforgotten.len() > MAX_UNFORGOTTEN {
+            self.unforgotten.clear();
         }
+        forgotten
     }
 }
 
@@ -120,6 +121,8 @@ pub struct Keeper {
     spool: Shelf<dyn SpoolStore>,
     health: Arc<Health>,
     clock: Arc<dyn Clock>,
+    /// The database gave no verdict in the last turn.
+    silent: bool,
 }
 
 impl Keeper {
@@ -130,7 +133,8 @@ impl Keeper {
         health: Arc<Health>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { told, database: Shelf::new(database), spool: Shelf::new(spool), health, clock }
+        let (database, spool) = (Shelf::new(database), Shelf::new(spool));
+        Self { told, database, spool, health, clock, silent: false }
     }
 
     /// Keeps and forgets until the end; `each_time` is called beside.
@@ -142,25 +146,26 @@ impl Keeper {
         self.turn();
     }
 
+    /// Who has once waited for the database in vain does not at once do so again: what runs has two seconds in all.
     fn turn(&mut self) {
         let (running, recorded) = self.told.take();
+        let asked = !self.health.is_away() && !self.silent;
+        let mut answers = asked;
         for rows in running.chunks(PIECE) {
-            self.keep(&rows.into());
+            let rows = rows.into();
+            answers = answers && self.database.keep(&rows, &*self.clock).is_ok();
+            if !answers && let Err(error) = self.spool.keep(&rows, &*self.clock) {
+                tracing::warn!(
+                    ?error,
+                    requests = rows.len(),
+                    "how far open requests have come is kept nowhere"
+                );
+            }
         }
         self.database.note(&recorded);
         self.spool.note(&recorded);
-        if !self.health.is_away() {
-            self.database.forget();
-        }
+        answers = answers && self.database.forget();
+        self.silent = asked && !answers;
         self.spool.forget();
-    }
-
-    fn keep(&mut self, rows: &Arc<[UsageEvent]>) {
-        if !self.health.is_away() && self.database.keep(rows, &*self.clock).is_ok() {
-            return;
-        }
-        if let Err(error) = self.spool.keep(rows, &*self.clock) {
-            tracing::warn!(?error, requests = rows.len(), "how far open requests have come is kept nowhere");
-        }
     }
 }

@@ -6,7 +6,7 @@ use metrics::{
 };
 
 use super::*;
-use crate::fixture::{FakeSpool, HeldStore, Mood, Noon, at, event, id, key, on_thread, soon, user};
+use crate::fixture::{FAILED, FakeSpool, HeldStore, Mood, Noon, at, event, id, key, on_thread, soon, user};
 
 const PATIENT: RecorderSettings = RecorderSettings { max_open: 10_000, max_wait: Duration::from_secs(3_600) };
 const HASTY: RecorderSettings = RecorderSettings { max_wait: Duration::ZERO, ..PATIENT };
@@ -335,6 +335,30 @@ fn requests_that_run_long_leave_rows_until_they_are_recorded() {
     assert_eq!(soon(recorder.record(second, event(2), late)), Ok(()));
     spool.await_rows(0);
     store.set(Mood::Up);
+    store.await_rows(0);
+    recorder.close();
+}
+
+#[test]
+fn a_database_that_was_waited_for_in_vain_is_not_waited_for_again_at_once() {
+    let (store, spool) = (HeldStore::new(), FakeSpool::new());
+    let recorder = start_with(&store, &spool, PATIENT);
+    let (first, second) = (place(&recorder), place(&recorder));
+    recorder.keep_open(&first, event(1));
+    store.await_rows(1);
+    store.set(Mood::ForgetsNothing);
+    assert_eq!(soon(recorder.record(first, event(1), late)), Ok(()));
+    // Forgetting is tried again in turns between which the spool has what runs.
+    let end = Instant::now() + FAILED;
+    while spool.rows().is_empty() {
+        assert!(Instant::now() < end, "nothing comes into the spool");
+        recorder.keep_open(&second, event(2));
+        thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(spool.rows(), [event(2)]);
+    store.set(Mood::Up);
+    assert_eq!(soon(recorder.record(second, event(2), late)), Ok(()));
+    spool.await_rows(0);
     store.await_rows(0);
     recorder.close();
 }
