@@ -156,7 +156,7 @@ impl OpenRequestStore for Spool {
         self.0.kept(before, limit)
     }
 
-    fn forget(&self, requests: Arc<[EventId]>) -> Result<(), StoreError> {
-        self.0.forget(requests)
+    fn forget(&self, requests: Arc<[EventId]>, patience: Duration) -> Result<(), StoreError> {
+        self.0.forget(requests, patience)
     }
 }
