@@ -5,6 +5,8 @@ use std::{
     io,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf, absolute},
+    thread,
+    time::{Duration, Instant},
 };
 
 use diesel::{
@@ -20,6 +22,10 @@ use diesel::{
 pub const OLDEST: (u32, u32, u32) = (3, 51, 3);
 /// How long a statement waits for another process' lock, in milliseconds.
 const BUSY_TIMEOUT_MS: u32 = 5_000;
+/// The pause before a file is asked again for its log.
+const LOG_PAUSE: Duration = Duration::from_millis(5);
+/// What SQLite says of a file that somebody else is just using.
+const LOCKED: &str = "database is locked";
 /// How long the writer waits for readers when it begins the WAL anew, in milliseconds.
 const RESTART_TIMEOUT_MS: u32 = 100;
 /// What the writer keeps of the file in memory, in KiB. A transaction that changes more pages than these writes some of
@@ -62,16 +68,33 @@ pub fn connect(path: &Path, access: Access) -> Result<SqliteConnection, Error> {
     let mut conn = SqliteConnection::establish(path).map_err(Error::ConnectionError)?;
     let synchronous = if access == Access::WriteCarelessly { "OFF" } else { "FULL" };
     let query_only = if access == Access::Read { "ON" } else { "OFF" };
+    conn.batch_execute(&format!("PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")).map_err(Error::QueryError)?;
+    begin_log(&mut conn).map_err(Error::QueryError)?;
     conn.batch_execute(&format!(
-        "PRAGMA busy_timeout={BUSY_TIMEOUT_MS}; PRAGMA journal_mode=WAL; PRAGMA synchronous={synchronous}; \
-         PRAGMA foreign_keys=ON; PRAGMA wal_autocheckpoint=0; PRAGMA journal_size_limit={WAL_KEPT_BYTES}; \
-         PRAGMA query_only={query_only}"
+        "PRAGMA synchronous={synchronous}; PRAGMA foreign_keys=ON; PRAGMA wal_autocheckpoint=0; \
+         PRAGMA journal_size_limit={WAL_KEPT_BYTES}; PRAGMA query_only={query_only}"
     ))
     .map_err(Error::QueryError)?;
     if access != Access::Read {
         conn.batch_execute(&format!("PRAGMA cache_size=-{WRITER_CACHE_KIB}")).map_err(Error::QueryError)?;
     }
     Ok(conn)
+}
+
+/// Has the file keep a write-ahead log. Where several open a new file at the same time, SQLite refuses some of them
+/// without waiting: they ask again.
+fn begin_log(conn: &mut SqliteConnection) -> QueryResult<()> {
+    let end = Instant::now() + Duration::from_millis(BUSY_TIMEOUT_MS.into());
+    loop {
+        match conn.batch_execute("PRAGMA journal_mode=WAL") {
+            Err(error) if is_locked(&error) && Instant::now() < end => thread::sleep(LOG_PAUSE),
+            result => return result,
+        }
+    }
+}
+
+fn is_locked(error: &diesel::result::Error) -> bool {
+    matches!(error, diesel::result::Error::DatabaseError(_, told) if told.message() == LOCKED)
 }
 
 /// Opens somebody else's file, of which nothing is changed, only for reading.
@@ -144,6 +167,20 @@ pub fn is_old(version: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_opens_a_new_file_waits_for_who_is_just_using_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.db");
+        let mut other = SqliteConnection::establish(path.to_str().unwrap()).unwrap();
+        other.batch_execute("CREATE TABLE t (x); BEGIN IMMEDIATE").unwrap();
+        thread::scope(|scope| {
+            let opened = scope.spawn(|| connect(&path, Access::Write).map(drop));
+            thread::sleep(Duration::from_millis(50));
+            other.batch_execute("COMMIT").unwrap();
+            opened.join().unwrap().unwrap();
+        });
+    }
 
     #[test]
     fn versions_compare_by_number() {
