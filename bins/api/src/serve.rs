@@ -32,7 +32,7 @@ use crate::{
     signals::Signals,
     start::{Started, addresses, start},
     upkeep,
-    wire::Parts,
+    wire::{self, Parts},
 };
 
 /// How often changes of other processes are looked for.
@@ -158,6 +158,9 @@ async fn listen(
 fn say(loaded: &Loaded, created: &[Created], address: Option<SocketAddr>) {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
+    }
+    if wire::is_shared(&loaded.config) {
+        tracing::warn!("cluster.allow_inexact: each server counts limits and quotas for itself");
     }
     let Some(address) = address else { return };
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");

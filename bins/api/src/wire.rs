@@ -90,6 +90,11 @@ pub fn other_server(config: &Config) -> Option<StartError> {
     }
 }
 
+/// Whether other servers may have the same database, and each counts for itself.
+pub const fn is_shared(config: &Config) -> bool {
+    config.cluster.allow_inexact && matches!(config.database.url, DatabaseUrl::Postgres(_))
+}
+
 /// Builds every part: opens the database, brings the sums up to date and restores the windows. What needs the
 /// database comes first, since all of it is done anew where the database goes away meanwhile.
 ///
@@ -98,7 +103,7 @@ pub fn other_server(config: &Config) -> Option<StartError> {
 pub fn build(config: &Config, metrics: MetricsSource, waiting: &Waiting) -> Result<Parts, StartError> {
     let Waiting { readiness, clock, random, settings } = waiting.clone();
     let url = database_url(&config.database.url);
-    let several = config.cluster.allow_inexact && matches!(url, Url::Postgres(_));
+    let several = is_shared(config);
     let lock = if several { None } else { Some(ServerLock::take(&url, LOCK_PATIENCE)?) };
     let cache_bytes = usize::try_from(config.cache.max_bytes).unwrap_or(usize::MAX);
     let directory = Arc::new(Directory::new(cache_bytes));

@@ -362,6 +362,8 @@ class TwoServers(Sessions):
         shared = {"DATABASE_URL": first.installation.database.url, "TOLLGATE_PUBLIC_URL": first.url}
         second = _server.Server(self.environment | shared, self.config)
         self.addCleanup(second.close)
+        for server in (first, second):
+            self.assertIn("WARN tollgate_api::serve: cluster.allow_inexact: each server", server.log())
 
         def status(token):
             return second.call("GET", "/api/v1/auth/me", headers=bearer(token)).status_code
