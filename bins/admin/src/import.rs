@@ -21,8 +21,11 @@ pub use source::{Source, Tables};
 
 /// The most refused records that are named one by one.
 const MAX_NAMED: usize = 1_000;
-/// Records that are taken over at once where everybody else who writes waits for it: some 10 ms.
+/// The most records that are taken over at once where everybody else who writes waits for it: some 10 ms.
 const PIECE: usize = 50;
+/// How long a batch should take at most, however far away or busy the database is: others wait for parts of it, and
+/// one that takes seconds is given up.
+const BATCH_TIME: Duration = Duration::from_secs(1);
 /// The longest pause between two batches.
 const MAX_PAUSE: Duration = Duration::from_millis(200);
 
@@ -65,6 +68,8 @@ struct Import<'a> {
     take: &'a Take<'a>,
     kind: Kind,
     pauses: bool,
+    /// How many records the next batch has.
+    size: usize,
     /// The table that is being read, where there are several.
     table: Option<String>,
     lines: Vec<u64>,
@@ -92,9 +97,7 @@ pub fn run(
     take: &Take<'_>,
 ) -> Result<(), AdminError> {
     let opened = source.open(tables)?;
-    let report = Report { dry_run: how.dry_run, ..Report::default() };
-    let mut import =
-        Import { take, kind, pauses: how.pauses, table: None, lines: Vec::new(), batch: Vec::new(), report };
+    let mut import = Import::new(take, kind, how);
     // What was taken before a file turns out to be broken is told all the same.
     let read = read(opened, &mut import);
     import.tell(how.json)?;
@@ -126,14 +129,19 @@ fn read(opened: Vec<Opened>, import: &mut Import<'_>) -> Result<(), AdminError> 
     Ok(())
 }
 
-impl Import<'_> {
+impl<'a> Import<'a> {
+    fn new(take: &'a Take<'a>, kind: Kind, how: How) -> Self {
+        let report = Report { dry_run: how.dry_run, ..Report::default() };
+        let (lines, batch) = (Vec::new(), Vec::new());
+        Self { take, kind, pauses: how.pauses, size: 1, table: None, lines, batch, report }
+    }
+
     fn record(&mut self, line: u64, record: Result<Record, String>) -> Result<(), AdminError> {
         match record {
             Ok(record) => {
                 self.lines.push(line);
                 self.batch.push(record);
-                let full = if self.pauses { PIECE } else { MAX_BATCH };
-                if self.batch.len() >= full { self.flush() } else { Ok(()) }
+                if self.batch.len() >= self.size { self.flush() } else { Ok(()) }
             }
             Err(reason) => {
                 self.skip(line, reason);
@@ -152,10 +160,22 @@ impl Import<'_> {
         for (line, outcome) in std::mem::take(&mut self.lines).into_iter().zip(outcomes) {
             self.count(line, outcome);
         }
+        let took = started.elapsed();
+        self.resize(took);
         if self.pauses {
-            thread::sleep(started.elapsed().min(MAX_PAUSE));
+            thread::sleep(took.min(MAX_PAUSE));
         }
         Ok(())
+    }
+
+    /// Makes the next batch larger where the last was quick, and smaller where it was slow.
+    fn resize(&mut self, took: Duration) {
+        let most = if self.pauses { PIECE } else { MAX_BATCH };
+        if took > BATCH_TIME {
+            self.size = (self.size / 2).max(1);
+        } else if took.saturating_mul(2) <= BATCH_TIME {
+            self.size = self.size.saturating_mul(2).min(most);
+        }
     }
 
     fn count(&mut self, line: u64, outcome: Outcome) {
@@ -216,4 +236,41 @@ impl Import<'_> {
 
 fn add(count: &mut u64) {
     *count = count.saturating_add(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    const KEYS: Kind = Kind { what: "keys", are_users: false };
+    const HOW: How = How { dry_run: false, pauses: false, json: false };
+
+    #[test]
+    fn a_database_that_is_far_away_gets_small_batches() {
+        let sizes = RefCell::new(Vec::new());
+        let take = |batch: &[Record]| {
+            sizes.borrow_mut().push(batch.len());
+            batch.iter().for_each(|_| thread::sleep(Duration::from_millis(20)));
+            Ok(vec![Outcome::Became(Imported::Made); batch.len()])
+        };
+        let mut import = Import::new(&take, KEYS, HOW);
+        (1..=100).for_each(|line| import.record(line, Ok(Record::default())).unwrap());
+        import.flush().unwrap();
+        assert_eq!(import.report.imported, 100);
+        assert!(sizes.borrow().iter().all(|size| *size <= 50), "{sizes:?}");
+    }
+
+    #[test]
+    fn a_database_that_is_near_gets_large_ones() {
+        let take = |_: &[Record]| Ok(Vec::new());
+        let mut import = Import::new(&take, KEYS, HOW);
+        (0..20).for_each(|_| import.resize(Duration::from_millis(10)));
+        assert_eq!(import.size, MAX_BATCH);
+        import.resize(Duration::from_secs(3));
+        assert_eq!(import.size, MAX_BATCH / 2);
+        (0..20).for_each(|_| import.resize(Duration::from_secs(3)));
+        assert_eq!(import.size, 1);
+    }
 }
