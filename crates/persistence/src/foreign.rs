@@ -108,41 +108,38 @@ struct Numbered {
 }
 
 impl ForeignTable {
-    /// Opens the first of `names` that is a table with all of `needed` columns and not Tollgate's own; of its columns
-    /// only those in `wanted` are read. `None` where none of them is.
+    /// Opens a table; of its columns only those in `wanted` are read. `None` where there is no such table, it lacks one of
+    /// the `needed` columns, or it is Tollgate's own.
     ///
     /// # Errors
     /// See [`OpenError`]; an SQLite file that does not exist is one too.
     pub fn open(
         url: &Url,
-        names: &[TableName],
+        name: &TableName,
         needed: &[&str],
         wanted: &[&str],
     ) -> Result<Option<Self>, OpenError> {
         let mut conn = open(url)?;
-        for name in names {
-            let columns = columns(&mut conn, name)?;
-            let has = |column: &str| columns.iter().any(|own| own.eq_ignore_ascii_case(column));
-            if !needed.iter().all(|column| has(column)) || OWN_COLUMNS.into_iter().any(has) {
-                continue;
-            }
-            let read: Vec<_> = columns
-                .iter()
-                .filter(|own| wanted.iter().any(|column| own.eq_ignore_ascii_case(column)))
-                .map(String::as_str)
-                .collect();
-            let rows = sql_query(format!("SELECT count(*) AS number FROM {}", quoted(&conn, name)))
-                .get_result::<Number>(&mut conn)?
-                .number;
-            let query = begin(&mut conn, name, &read)?;
-            let after = match conn {
-                Conn::Pg(_) => 0,
-                // Tables may have rows with numbers below 1.
-                Conn::Sqlite(_) => i64::MIN,
-            };
-            return Ok(Some(Self { conn, name: name.clone(), query, after, rows }));
+        let columns = columns(&mut conn, name)?;
+        let has = |column: &str| columns.iter().any(|own| own.eq_ignore_ascii_case(column));
+        if !needed.iter().all(|column| has(column)) || OWN_COLUMNS.into_iter().any(has) {
+            return Ok(None);
         }
-        Ok(None)
+        let read: Vec<_> = columns
+            .iter()
+            .filter(|own| wanted.iter().any(|column| own.eq_ignore_ascii_case(column)))
+            .map(String::as_str)
+            .collect();
+        let rows = sql_query(format!("SELECT count(*) AS number FROM {}", quoted(&conn, name)))
+            .get_result::<Number>(&mut conn)?
+            .number;
+        let query = begin(&mut conn, name, &read)?;
+        let after = match conn {
+            Conn::Pg(_) => 0,
+            // Tables may have rows with numbers below 1.
+            Conn::Sqlite(_) => i64::MIN,
+        };
+        Ok(Some(Self { conn, name: name.clone(), query, after, rows }))
     }
 
     /// Its name.
@@ -277,9 +274,8 @@ mod tests {
         let rows = "CREATE TABLE old (id INTEGER PRIMARY KEY, name TEXT); \
                     INSERT INTO old VALUES (-5, 'a'), (0, 'b'), (7, 'c')";
         conn.batch_execute(rows).unwrap();
-        let names = ["old".parse().unwrap()];
-        let mut table =
-            ForeignTable::open(&Url::Sqlite(path), &names, &["name"], &["name"]).unwrap().unwrap();
+        let name = "old".parse().unwrap();
+        let mut table = ForeignTable::open(&Url::Sqlite(path), &name, &["name"], &["name"]).unwrap().unwrap();
         let read = table.read().unwrap();
         assert_eq!(read.iter().map(|row| row.number).collect::<Vec<_>>(), [-5, 0, 7]);
         assert_eq!(table.read().unwrap(), []);

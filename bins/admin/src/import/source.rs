@@ -76,7 +76,6 @@ impl Source {
             Self::Tables { url, names } => {
                 let mut opened = Vec::new();
                 for name in names {
-                    let name = std::slice::from_ref(name);
                     let table = ForeignTable::open(url, name, tables.needed, tables.wanted);
                     opened.extend(
                         table.map_err(AdminError::Source)?.map(|table| Opened::Table(Box::new(table))),
