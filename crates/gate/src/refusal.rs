@@ -229,7 +229,7 @@ fn insufficient(state: &QuotaState, fits: Option<u64>) -> String {
     let left = format!("{} of this month's {} tokens are left", state.remaining(), state.limit);
     match fits {
         Some(fits) => format!("{left}: this request fits with an output limit of at most {fits} tokens"),
-        None => format!("{left}, too few for this request's prompt; new ones come at {}", state.resets_at()),
+        None => format!("{left}, too few for this request; new ones come at {}", state.resets_at()),
     }
 }
 

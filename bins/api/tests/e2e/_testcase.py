@@ -1,5 +1,6 @@
 """The test case that all files share: a provider, a server that uses it, and what answers must look like."""
 
+import faulthandler
 import sys
 import time
 import unittest
@@ -12,6 +13,9 @@ OPERATOR_KEY = "sk-operator-0f6b7d9e2c4a4b1f8d3e5a7c9b1d2e3f"
 # Seconds to the end of a day in UTC in which no test begins: sums are by day, and quota is by month.
 LAST_SECONDS = 20
 DAY = 24 * 60 * 60
+
+# Seconds after which a test hangs: where it stands is printed, and the file ends.
+MAX_TEST = 600
 
 # Members of every problem, beside `errors`.
 PROBLEM = {"type", "title", "status", "detail", "code", "request_id", "status_code"}
@@ -44,7 +48,9 @@ class EndToEnd(unittest.TestCase):
             time.sleep(left)
         result = result if result is not None else self.defaultTestResult()
         before = len(result.failures) + len(result.errors)
+        faulthandler.dump_traceback_later(MAX_TEST, exit=True)
         super().run(result)
+        faulthandler.cancel_dump_traceback_later()
         if len(result.failures) + len(result.errors) > before and not self._is_closed():
             print(f"--- the end of the server's log after {self.id()}:", file=sys.stderr)
             print(self.server.log()[-3000:], file=sys.stderr)
