@@ -22,7 +22,7 @@ const MAX_NAME_BYTES: usize = 63;
 const SCHEMA: &str = "public";
 /// Rows that are read at a time.
 const PAGE: i64 = 500;
-/// The column by which a table is known as Tollgate's own.
+/// The columns by which a table is known as Tollgate's own.
 const OWN_COLUMNS: [&str; 2] = ["disabled_by_admin", "quota_floor_month"];
 
 /// A table's name, with or without a schema.

@@ -69,7 +69,7 @@ fn a_prompt_that_does_not_fit_says_that_no_output_limit_would() {
     let mut house = with_tokens(5);
     let (refusal, _) = house.refused(&chat(1, ""));
     assert!(matches!(refusal, Refusal::InsufficientQuota { fits: None, .. }), "{refusal:?}");
-    assert!(refusal.to_string().contains("too few for this request"), "{refusal}");
+    assert!(refusal.to_string().contains("too few for this request; new ones come at"), "{refusal}");
     assert_eq!(house.settled_event().status, 429);
 }
 
