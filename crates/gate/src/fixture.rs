@@ -1,12 +1,16 @@
 //! What the tests of the line share: a playable provider, stores that can be held or fail, and a house that
 //! has a line with all that it needs.
 
+mod events;
+mod player;
+mod rows;
+mod setup;
+mod time;
+
 use std::{
-    cell::{Cell, RefCell},
-    collections::VecDeque,
     rc::Rc,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard,
+        Arc, Mutex,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
@@ -15,33 +19,30 @@ use std::{
 use bytes::Bytes;
 use chrono::TimeDelta;
 use futures::{
-    FutureExt, Stream, StreamExt,
+    FutureExt, StreamExt,
     channel::{mpsc, oneshot},
     executor::LocalPool,
-    future::{LocalBoxFuture, RemoteHandle},
+    future::RemoteHandle,
     task::LocalSpawnExt,
 };
-use tollgate_billing::PriceBook;
-use tollgate_domain::{
-    ApiKey, AuditEntry, Clock, Environment, EventId, KeyHash, KeyId, KeyText, Pepper, Permissions,
-    Randomness, Tiers, Time, UsageEvent, User, UserId,
-};
-use tollgate_store::{
-    Changes, Credentials, Directory, Edit, EditorKey, Folded, KeyFilter, KeyTotals, ListedKey, Mark, NewKey,
-    NewSession, NewUser, Page, PageRequest, SavedWindows, SpoolDepth, SpoolStore, Stats, StoreError, Stores,
-    StreamId, UsageScope,
-};
+use tollgate_domain::{Clock, Pepper, Randomness, Tiers, UsageEvent};
+use tollgate_store::{Directory, Stores};
 use tollgate_usage::{MemoryMeter, Recorder, RecorderSettings, RecorderStores};
-
-use Environment::Live;
 
 use crate::{
     Authenticator, Blocking, BodyError, Call, Catalogue, Credential, Endpoint, Line, LineSettings,
-    ProviderInfo, Refusal, Reply, ReplyStream, Shared, Timer, Upstream, UpstreamAnswer, UpstreamError,
-    UpstreamRequest,
+    ProviderInfo, Refusal, Reply, ReplyStream, Shared, UpstreamError,
     reply::{CutOff, Metered},
-    upstream::{Completion, Frame, FrameKind, ReportedUsage},
+    upstream::Frame,
 };
+
+use events::{Events, NoSpool};
+use player::Player;
+pub use player::{Play, content, done, error, frames, usage, usage_only, whole};
+use rows::{Rows, rows};
+pub use setup::Setup;
+pub use time::at;
+use time::{HandTimer, SetClock};
 
 /// Beyond this a test that waits for a condition has failed; nothing that works comes near it.
 const FAILED: Duration = Duration::from_secs(60);
@@ -50,24 +51,6 @@ const FAILED: Duration = Duration::from_secs(60);
 const STEP: Duration = Duration::from_millis(500);
 /// Stands in a test's view of a stream where it breaks off.
 pub const CUT_OFF: &str = "(cut off)";
-
-pub fn at(text: &str) -> Time {
-    text.parse().unwrap()
-}
-
-pub struct SetClock(Mutex<Time>);
-
-impl SetClock {
-    pub fn advance(&self, delta: TimeDelta) {
-        *self.0.lock().unwrap() += delta;
-    }
-}
-
-impl Clock for SetClock {
-    fn now(&self) -> Time {
-        *self.0.lock().unwrap()
-    }
-}
 
 /// Counts up: no two ids are the same.
 #[derive(Default)]
@@ -80,42 +63,6 @@ impl Randomness for Counting {
         let length = buffer.len().min(8);
         let start = buffer.len() - length;
         buffer[start..].copy_from_slice(&number[8 - length..]);
-    }
-}
-
-/// Time that passes when the test says so.
-#[derive(Default)]
-pub struct HandTimer {
-    passed: Cell<Duration>,
-    sleeps: RefCell<Vec<(Duration, oneshot::Sender<()>)>>,
-    asked: Cell<usize>,
-}
-
-impl Timer for HandTimer {
-    fn sleep(&self, time: Duration) -> LocalBoxFuture<'static, ()> {
-        self.asked.set(self.asked.get() + 1);
-        let (wake, woken) = oneshot::channel();
-        self.sleeps.borrow_mut().push((self.passed.get() + time, wake));
-        woken.map(|woken| woken.expect("it sleeps until it is woken")).boxed_local()
-    }
-}
-
-impl HandTimer {
-    fn advance(&self, by: Duration) {
-        self.passed.set(self.passed.get() + by);
-        let mut sleeps = self.sleeps.borrow_mut();
-        let due = sleeps.extract_if(.., |(until, _)| *until <= self.passed.get());
-        due.for_each(|(_, wake)| wake.send(()).unwrap_or_default());
-    }
-
-    /// How often somebody began to sleep.
-    pub fn asked(&self) -> usize {
-        self.asked.get()
-    }
-
-    /// How many sleep.
-    pub fn sleeping(&self) -> usize {
-        self.sleeps.borrow().iter().filter(|(_, wake)| !wake.is_canceled()).count()
     }
 }
 
@@ -137,532 +84,6 @@ impl Blocking for AtOnce {
     }
 }
 
-#[derive(Default)]
-struct State {
-    held: bool,
-    down: bool,
-    poisoned: bool,
-    calls: usize,
-    events: Vec<UsageEvent>,
-    kept: Vec<UsageEvent>,
-}
-
-/// Events in memory; `append` waits while it is held.
-#[derive(Default)]
-pub struct Events {
-    state: Mutex<State>,
-    turned: Condvar,
-}
-
-impl Events {
-    pub fn hold(&self) {
-        self.state().held = true;
-    }
-
-    pub fn let_go(&self) {
-        self.state().held = false;
-        self.turned.notify_all();
-    }
-
-    pub fn go_down(&self, down: bool) {
-        self.state().down = down;
-    }
-
-    pub fn refuse_values(&self) {
-        self.state().poisoned = true;
-    }
-
-    pub fn calls(&self) -> usize {
-        self.state().calls
-    }
-
-    pub fn all(&self) -> Vec<UsageEvent> {
-        self.state().events.clone()
-    }
-
-    /// The rows of what runs, and of what was recorded and not forgotten yet.
-    pub fn kept(&self) -> Vec<UsageEvent> {
-        self.state().kept.clone()
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap()
-    }
-}
-
-impl tollgate_store::EventStore for Events {
-    fn open_stream(&self, _now: Time) -> Result<StreamId, StoreError> {
-        Ok(StreamId(1))
-    }
-
-    fn append(&self, _: StreamId, _: i64, events: Arc<[UsageEvent]>, _: Duration) -> Result<(), StoreError> {
-        let mut state = self.state();
-        state.calls += 1;
-        let mut state = self.turned.wait_while(state, |state| state.held).unwrap();
-        if state.down {
-            return Err(StoreError::unavailable("down"));
-        }
-        if state.poisoned {
-            return Err(StoreError::Rejected("poison".into()));
-        }
-        state.events.extend(events.iter().cloned());
-        Ok(())
-    }
-
-    fn mark(&self) -> Result<Mark, StoreError> {
-        Ok(Mark::default())
-    }
-
-    fn fold(&self, _limit: u32, _until: &Mark) -> Result<Folded, StoreError> {
-        Ok(Folded::default())
-    }
-
-    fn retire_streams(&self, _before: Time) -> Result<u64, StoreError> {
-        Ok(0)
-    }
-}
-
-impl tollgate_store::WindowStore for Events {
-    fn save(&self, _limit: u32, _until: &Mark, _now: Time) -> Result<Folded, StoreError> {
-        Ok(Folded::default())
-    }
-
-    fn load(&self, _each: &mut dyn FnMut(SavedWindows)) -> Result<(), StoreError> {
-        Ok(())
-    }
-}
-
-impl tollgate_store::OpenRequestStore for Events {
-    fn keep(&self, requests: Arc<[UsageEvent]>, _: Time, _: Duration) -> Result<(), StoreError> {
-        self.state().kept.extend(requests.iter().cloned());
-        Ok(())
-    }
-
-    fn kept(&self, _: Time, _: u32) -> Result<Vec<UsageEvent>, StoreError> {
-        Ok(self.state().kept.clone())
-    }
-
-    fn forget(&self, requests: Arc<[EventId]>, _: Duration) -> Result<(), StoreError> {
-        self.state().kept.retain(|kept| !requests.contains(&kept.id));
-        Ok(())
-    }
-}
-
-/// A spool that takes nothing but what the database refuses: all else goes nowhere while that is away.
-struct NoSpool;
-
-impl SpoolStore for NoSpool {
-    fn append(&self, _: &[UsageEvent]) -> Result<(), StoreError> {
-        Err(StoreError::unavailable("no spool"))
-    }
-
-    fn oldest(&self, _: u32) -> Result<Vec<UsageEvent>, StoreError> {
-        Ok(Vec::new())
-    }
-
-    fn remove(&self, _: &[EventId]) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    fn reject(&self, _: &UsageEvent, _: &str, _: Time) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    fn depth(&self) -> Result<SpoolDepth, StoreError> {
-        Ok(SpoolDepth::default())
-    }
-}
-
-impl tollgate_store::OpenRequestStore for NoSpool {
-    fn keep(&self, _: Arc<[UsageEvent]>, _: Time, _: Duration) -> Result<(), StoreError> {
-        Err(StoreError::unavailable("no spool"))
-    }
-
-    fn kept(&self, _: Time, _: u32) -> Result<Vec<UsageEvent>, StoreError> {
-        Ok(Vec::new())
-    }
-
-    fn forget(&self, _: Arc<[EventId]>, _: Duration) -> Result<(), StoreError> {
-        Ok(())
-    }
-}
-
-/// One user with one key, and what the user had used before.
-pub struct Rows {
-    pub hash: Mutex<KeyHash>,
-    pub key: ApiKey,
-    pub user: User,
-    pub used: Mutex<Option<u64>>,
-    pub asked: AtomicUsize,
-}
-
-fn unasked<T>() -> Result<T, StoreError> {
-    panic!("the line asks for no such thing")
-}
-
-impl tollgate_store::KeyStore for Rows {
-    fn by_hash(&self, hash: &KeyHash) -> Result<Option<ApiKey>, StoreError> {
-        Ok((*hash == *self.hash.lock().unwrap()).then(|| self.key.clone()))
-    }
-    fn create(&self, _: &NewKey, _: u32, _: &[AuditEntry]) -> Result<bool, StoreError> {
-        unasked()
-    }
-    fn by_id(&self, _: KeyId) -> Result<Option<ListedKey>, StoreError> {
-        unasked()
-    }
-    fn list(&self, _: &KeyFilter, _: &PageRequest) -> Result<Page<ListedKey>, StoreError> {
-        unasked()
-    }
-    fn edit(
-        &self,
-        _: KeyId,
-        _: Edit<ApiKey>,
-        _: Time,
-        _: &[AuditEntry],
-    ) -> Result<Option<ApiKey>, StoreError> {
-        unasked()
-    }
-    fn revoke(
-        &self,
-        _: KeyId,
-        _: Option<UserId>,
-        _: Time,
-        _: &[AuditEntry],
-    ) -> Result<Option<ApiKey>, StoreError> {
-        unasked()
-    }
-    fn revoke_descendants(
-        &self,
-        _: KeyId,
-        _: Option<UserId>,
-        _: Time,
-        _: &tollgate_store::EntryOf,
-    ) -> Result<Option<ApiKey>, StoreError> {
-        unasked()
-    }
-    fn import(
-        &self,
-        _: &[tollgate_store::KeyImport],
-        _: bool,
-    ) -> Result<Vec<tollgate_store::Imported>, StoreError> {
-        unasked()
-    }
-    fn rehash(&self, from: &KeyHash, to: &KeyHash) -> Result<bool, StoreError> {
-        let mut hash = self.hash.lock().unwrap();
-        let is_there = *hash == *from;
-        if is_there {
-            *hash = *to;
-        }
-        Ok(is_there)
-    }
-    fn rotate(&self, _: &tollgate_store::KeyRotation) -> Result<Option<ApiKey>, StoreError> {
-        unasked()
-    }
-    fn editor(&self, _: UserId) -> Result<Option<EditorKey>, StoreError> {
-        unasked()
-    }
-    fn create_editor(&self, _: &NewKey, _: &[AuditEntry]) -> Result<EditorKey, StoreError> {
-        unasked()
-    }
-    fn ids_by_prefix(&self, _: &str, _: u32) -> Result<Vec<KeyId>, StoreError> {
-        unasked()
-    }
-}
-
-impl tollgate_store::UserStore for Rows {
-    fn by_id(&self, id: UserId) -> Result<Option<User>, StoreError> {
-        Ok((id == self.user.id).then(|| self.user.clone()))
-    }
-    fn create(&self, _: &NewUser, _: Option<&NewKey>, _: &[AuditEntry]) -> Result<(), StoreError> {
-        unasked()
-    }
-    fn by_email(&self, _: &tollgate_domain::Email) -> Result<Option<Credentials>, StoreError> {
-        unasked()
-    }
-    fn by_external_id(&self, _: &str) -> Result<Option<User>, StoreError> {
-        unasked()
-    }
-    fn edit(&self, _: UserId, _: Edit<User>, _: Time, _: &[AuditEntry]) -> Result<Option<User>, StoreError> {
-        unasked()
-    }
-    fn credentials(&self, _: UserId) -> Result<Option<Credentials>, StoreError> {
-        unasked()
-    }
-    fn set_password(&self, _: UserId, _: &str, _: Time, _: &[AuditEntry]) -> Result<bool, StoreError> {
-        unasked()
-    }
-    fn change_password(&self, _: &tollgate_store::PasswordChange) -> Result<bool, StoreError> {
-        unasked()
-    }
-    fn delete(&self, _: &tollgate_store::Deletion) -> Result<bool, StoreError> {
-        unasked()
-    }
-    fn import(
-        &self,
-        _: &[tollgate_store::UserImport],
-        _: bool,
-    ) -> Result<Vec<tollgate_store::Imported>, StoreError> {
-        unasked()
-    }
-    fn list(&self, _: &PageRequest, _: Option<&str>) -> Result<Page<User>, StoreError> {
-        unasked()
-    }
-}
-
-impl tollgate_store::SessionStore for Rows {
-    fn open(&self, _: &NewSession) -> Result<bool, StoreError> {
-        unasked()
-    }
-    fn by_id(&self, _: tollgate_domain::SessionId) -> Result<Option<tollgate_domain::Session>, StoreError> {
-        unasked()
-    }
-    fn by_refresh(&self, _: &[u8; 32]) -> Result<Option<tollgate_domain::Session>, StoreError> {
-        unasked()
-    }
-    fn rotate(&self, _: &tollgate_store::Rotation) -> Result<tollgate_store::Rotated, StoreError> {
-        unasked()
-    }
-    fn list(
-        &self,
-        _: UserId,
-        _: &PageRequest,
-        _: Time,
-    ) -> Result<Page<tollgate_store::ListedSession>, StoreError> {
-        unasked()
-    }
-    fn end(
-        &self,
-        _: tollgate_domain::SessionId,
-        _: Option<UserId>,
-        _: Time,
-        _: &[AuditEntry],
-    ) -> Result<bool, StoreError> {
-        unasked()
-    }
-    fn end_all(&self, _: UserId, _: Time, _: &[AuditEntry]) -> Result<u64, StoreError> {
-        unasked()
-    }
-    fn forget(&self, _: Time, _: Time, _: u32) -> Result<u64, StoreError> {
-        unasked()
-    }
-}
-
-impl tollgate_store::MailStore for Rows {
-    fn queue(&self, _: &tollgate_store::NewMail) -> Result<(), StoreError> {
-        unreachable!()
-    }
-    fn take(&self, _: Time, _: Time) -> Result<Option<tollgate_store::DueMail>, StoreError> {
-        unreachable!()
-    }
-    fn remove(&self, _: tollgate_domain::MailId) -> Result<(), StoreError> {
-        unreachable!()
-    }
-    fn retry(&self, _: tollgate_domain::MailId, _: Time) -> Result<(), StoreError> {
-        unreachable!()
-    }
-    fn waiting(&self) -> Result<u64, StoreError> {
-        unreachable!()
-    }
-}
-
-impl tollgate_store::ChangeStore for Rows {
-    fn latest(&self) -> Result<i64, StoreError> {
-        unasked()
-    }
-    fn since(&self, _: i64, _: u32) -> Result<Changes, StoreError> {
-        unasked()
-    }
-}
-
-impl tollgate_store::UsageStore for Rows {
-    fn quota_used(&self, user: UserId, _: Environment, _: tollgate_domain::Month) -> Result<u64, StoreError> {
-        assert_eq!(user, self.user.id);
-        self.asked.fetch_add(1, Ordering::SeqCst);
-        self.used.lock().unwrap().ok_or_else(|| StoreError::unavailable("down"))
-    }
-    fn stats(&self, _: &UsageScope, _: Time, _: Time) -> Result<Stats, StoreError> {
-        unasked()
-    }
-    fn key_totals(
-        &self,
-        _: &[KeyId],
-        _: Time,
-    ) -> Result<std::collections::HashMap<KeyId, KeyTotals>, StoreError> {
-        unasked()
-    }
-    fn events(
-        &self,
-        _: &UsageScope,
-        _: u32,
-        _: Option<tollgate_store::LogMark>,
-    ) -> Result<tollgate_store::LogPage, StoreError> {
-        unasked()
-    }
-}
-
-/// How the provider answers one request.
-pub enum Play {
-    Whole(Completion),
-    Refused(crate::upstream::ProviderError),
-    Error(UpstreamError),
-    /// All at once.
-    Frames(Vec<Result<Frame, UpstreamError>>),
-    /// As the test sends them.
-    Live(mpsc::Receiver<Result<Frame, UpstreamError>>),
-    /// Never.
-    Silent,
-    /// These, and then something is wrong with us.
-    Panic(Vec<Frame>),
-}
-
-/// A provider that plays what it was told to, in order.
-#[derive(Default)]
-pub struct Player {
-    plays: RefCell<VecDeque<Play>>,
-    pub asked: RefCell<Vec<UpstreamRequest>>,
-    /// Calls that are under way.
-    pub running: Rc<Cell<usize>>,
-}
-
-struct Running(Rc<Cell<usize>>);
-
-impl Running {
-    fn new(count: &Rc<Cell<usize>>) -> Self {
-        count.set(count.get() + 1);
-        Self(Rc::clone(count))
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
-    }
-}
-
-/// `frames`, which run until they are dropped.
-fn streaming(
-    running: Running,
-    frames: impl Stream<Item = Result<Frame, UpstreamError>> + 'static,
-) -> futures::stream::LocalBoxStream<'static, Result<Frame, UpstreamError>> {
-    frames.map(move |frame| (&running, frame).1).boxed_local()
-}
-
-impl Upstream for Player {
-    fn send(&self, request: UpstreamRequest) -> LocalBoxFuture<'_, Result<UpstreamAnswer, UpstreamError>> {
-        let running = Running::new(&self.running);
-        async move {
-            self.asked.borrow_mut().push(request);
-            let play = self.plays.borrow_mut().pop_front().expect("the provider was told what to answer");
-            match play {
-                Play::Whole(completion) => Ok(UpstreamAnswer::Whole(completion)),
-                Play::Refused(error) => Ok(UpstreamAnswer::Refused(error)),
-                Play::Error(error) => Err(error),
-                Play::Frames(frames) => {
-                    Ok(UpstreamAnswer::Stream(streaming(running, futures::stream::iter(frames))))
-                }
-                Play::Live(frames) => Ok(UpstreamAnswer::Stream(streaming(running, frames))),
-                Play::Panic(frames) if frames.is_empty() => panic!("played"),
-                Play::Panic(frames) => {
-                    let frames = futures::stream::iter(frames.into_iter().map(Ok));
-                    let broken = futures::stream::once(async { panic!("played") });
-                    Ok(UpstreamAnswer::Stream(streaming(running, frames.chain(broken))))
-                }
-                Play::Silent => {
-                    let _running = running;
-                    std::future::pending().await
-                }
-            }
-        }
-        .boxed_local()
-    }
-}
-
-pub fn usage(prompt: u64, completion: u64) -> ReportedUsage {
-    let total = Some(prompt + completion);
-    ReportedUsage { prompt: Some(prompt), completion: Some(completion), total, ..ReportedUsage::default() }
-}
-
-pub fn whole(text: &str, usage: Option<ReportedUsage>) -> Play {
-    Play::Whole(Completion {
-        body: Bytes::from(format!("{{\"text\":\"{text}\"}}")),
-        id: Some("chatcmpl-1".into()),
-        text: text.into(),
-        content: text.into(),
-        usage,
-    })
-}
-
-fn frame(kind: FrameKind, raw: String, text: &str) -> Frame {
-    Frame {
-        kind,
-        raw: raw.into(),
-        without_usage: None,
-        text: text.into(),
-        content: text.into(),
-        id: Some("chatcmpl-1".into()),
-        usage: None,
-    }
-}
-
-pub fn content(text: &str) -> Frame {
-    frame(FrameKind::Content, format!("data: {{\"delta\":\"{text}\"}}\n\n"), text)
-}
-
-/// The chunk of usage, alone.
-pub fn usage_only(reported: ReportedUsage) -> Frame {
-    Frame { usage: Some(reported), ..frame(FrameKind::UsageOnly, "data: {\"usage\":{}}\n\n".into(), "") }
-}
-
-pub fn done() -> Frame {
-    frame(FrameKind::End, "data: [DONE]\n\n".into(), "")
-}
-
-pub fn error() -> Frame {
-    frame(FrameKind::Error, "data: {\"error\":{\"message\":\"sk-operator\"}}\n\n".into(), "")
-}
-
-pub fn frames(frames: impl IntoIterator<Item = Frame>) -> Play {
-    Play::Frames(frames.into_iter().map(Ok).collect())
-}
-
-/// What a house is built with.
-pub struct Setup {
-    pub tokens: u64,
-    pub used: Option<u64>,
-    pub max_concurrent: Option<u32>,
-    pub unknown_keys_per_hour: u64,
-    /// Whether the key is the one of requests without any.
-    pub anonymous: bool,
-    pub max_open: usize,
-    pub max_wait: Duration,
-    pub minute: Option<u64>,
-    pub permissions: &'static str,
-    pub prices: PriceBook,
-    pub max_output_tokens: Option<u64>,
-    pub edit: fn(&mut ApiKey, &mut User),
-    pub catalogue: fn(Catalogue) -> Catalogue,
-}
-
-impl Default for Setup {
-    fn default() -> Self {
-        Self {
-            tokens: 10_000,
-            used: Some(0),
-            max_concurrent: None,
-            unknown_keys_per_hour: 1_000,
-            anonymous: false,
-            max_open: 100,
-            max_wait: Duration::from_secs(3_600),
-            minute: None,
-            permissions: "chat",
-            prices: PriceBook::default(),
-            max_output_tokens: None,
-            edit: |_, _| {},
-            catalogue: |catalogue| catalogue,
-        }
-    }
-}
-
 /// A line and everything around it.
 pub struct House {
     pub line: Line,
@@ -676,41 +97,6 @@ pub struct House {
     pub clock: Arc<SetClock>,
     pub secret: String,
     pool: LocalPool,
-}
-
-fn rows(setup: &Setup, now: Time, random: &dyn Randomness, pepper: &Pepper) -> (Rows, String) {
-    let text = KeyText::generate(None, Live, random);
-    let user_id = UserId::new(now, random);
-    let mut key = ApiKey {
-        name: "k".into(),
-        prefix: Live.built_in_prefix().into(),
-        preview: text.preview(),
-        permissions: Permissions::from_text(setup.permissions).unwrap(),
-        ..ApiKey::blank(KeyId::new(now, random), user_id, now)
-    };
-    let limits = tollgate_domain::LimitOverrides { minute: setup.minute, ..Default::default() };
-    let mut user = User {
-        id: user_id,
-        email: None,
-        external_id: None,
-        name: None,
-        role: tollgate_domain::Role::User,
-        tier: tollgate_domain::Tier::Free,
-        is_active: true,
-        is_verified: true,
-        limits,
-        monthly_token_limit: Some(setup.tokens),
-        quota_floor: None,
-        quota_grant: None,
-        metadata: "{}".into(),
-        created_at: now,
-        updated_at: now,
-    };
-    (setup.edit)(&mut key, &mut user);
-    let used = Mutex::new(setup.used);
-    let hash = if setup.anonymous { pepper.anonymous_hashes()[0] } else { pepper.hash(&text) };
-    let rows = Rows { hash: Mutex::new(hash), key, user, used, asked: AtomicUsize::new(0) };
-    (rows, text.expose().to_owned())
 }
 
 fn catalogue(max_output_tokens: Option<u64>) -> Catalogue {
